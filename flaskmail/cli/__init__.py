@@ -1,0 +1,43 @@
+"""The ``flaskmail`` command. Each subcommand lives in a module of its own and is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "account": "flaskmail.cli.account:account",
+    "config": "flaskmail.cli.config:config",
+    "domain": "flaskmail.cli.domain:domain",
+    "import": "flaskmail.cli.importing:import_",
+    "token": "flaskmail.cli.token:token",
+    "verify": "flaskmail.cli.verify:verify",
+}
+"""Name of each subcommand, and where it stands."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand only when it is used: ``flaskmail --help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in alphabetical order."""
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flaskmail", prog_name="flaskmail")
+def main() -> None:
+    """Administer a flaskmail server.
+
+    Settings come from the file that FLASKMAIL_CONFIG names, else from ./config.toml, else the defaults hold. Every command
+    works on the store directly, also while the server is running.
+    """

@@ -1,0 +1,230 @@
+"""A JMAP data type is declared once; the six standard methods, every store and the tests are derived from it.
+
+A declaration is a subclass of :class:`DataType` with a string-keyed ``props`` mapping under wire names (``"from"``,
+``"@type"``), filters, sorts, and the few rules that declarations cannot say. A wrong declaration fails when its class is
+made, with every problem named. See docs/datatypes.md for a worked example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flaskmail.errors import SetError
+from flaskmail.jmap.conditions import Condition, Scalar, Sort
+from flaskmail.jmap.storage import Finding, Json, Reader, Record, Txn
+
+if TYPE_CHECKING:
+    from flaskmail.jmap.context import Context
+
+Check = Callable[[Json], str | None]
+"""Answers None when the value is right, else what is wrong with it as a short sentence."""
+
+REQUIRED: Json = ...
+"""Prop.default of a property that the client must send on create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prop:
+    """One property of a data type.
+
+    check: what values are right. default: value when a create leaves it out (copied); REQUIRED to insist; a callable is
+    called with no arguments. immutable: set on create only. server_set: the client may only send back the value it has
+    (RFC 8620 section 5.3). computed: on the wire, never stored; ``DataType.compute`` makes it. internal: stored, never on the
+    wire. indexed: True, or a function from the value to the scalar that stores sort and compare by. members: the value is
+    an object whose keys are indexed (``mailboxIds``, ``keywords``). counter: changes to it alone are no change of the record
+    proper (``updatedProperties``, RFC 8621 section 2.2). segment: properties with the same segment are stored side by side and
+    read together; "" is the small, hot one. blob_ref: a function from the value to the blob ids that it keeps alive.
+    xref: names the type whose creation ids ("#k1") may stand in the value: as the value itself, or as keys of a map or items of
+    a list (RFC 8620 section 5.3).
+    """
+
+    check: Check
+    default: Json = REQUIRED
+    immutable: bool = False
+    server_set: bool = False
+    computed: bool = False
+    internal: bool = False
+    indexed: bool | Callable[[Json], Scalar] = False
+    members: bool = False
+    counter: bool = False
+    segment: str = ""
+    blob_ref: Callable[[Json], Sequence[str]] | None = None
+    xref: str | None = None
+
+    def column(self, value: Json) -> Scalar:
+        """The scalar under which stores index ``value``."""
+        scalar: Scalar = self.indexed(value) if callable(self.indexed) else value
+        return scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One property of the type's FilterCondition. check: right values; build: value -> Condition.
+
+    local: the condition reads nothing but the record itself and records of its group, so /queryChanges can be calculated.
+    """
+
+    check: Check
+    build: Callable[[Json], Condition]
+    local: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SortTerm:
+    """One property that a Comparator may name. build: (comparator object, ascending, collation or None) -> Sort.
+
+    text: the term takes a ``collation``; arguments: further members of the Comparator with their checks (``keyword``).
+    """
+
+    build: Callable[[Mapping[str, Json], bool, str | None], Sort]
+    text: bool = False
+    arguments: Mapping[str, Check] = field(default_factory=dict)
+    local: bool = True
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A create that is ready to commit. record: every stored property but ``id``; text: for the search index; blob: octets to
+    store first, whose id goes into ``blob_prop``; extra: for the type's own ``commit_create``; defaults: names of properties
+    whose values the client did not send and must be told."""
+
+    record: Record
+    text: Mapping[str, str] | None = None
+    extra: Any = None
+
+
+METHODS = ("get", "changes", "set", "copy", "query", "queryChanges")
+
+
+class DataType:
+    """Base of every declared type. One instance per type per server."""
+
+    name: ClassVar[str]
+    """The wire name: "Mailbox"."""
+    capability: ClassVar[str]
+    """The URN whose presence in ``using`` makes its methods known."""
+    methods: ClassVar[Sequence[str]] = METHODS
+    props: ClassVar[Mapping[str, Prop]]
+    """Without ``id``, which every type has."""
+    id_prefix: ClassVar[str] = "x"
+    """One lower-case letter that ids begin with."""
+    order: ClassVar[str | None] = None
+    """An immutable UTCDate property that record order follows; None: order of creation."""
+    group: ClassVar[str | None] = None
+    """An immutable indexed property whose equal values make a group (``threadId``)."""
+    search: ClassVar[Sequence[str]] = ()
+    """Columns of the full-text index."""
+    filters: ClassVar[Mapping[str, Filter]] = {}
+    sorts: ClassVar[Mapping[str, SortTerm]] = {}
+    get_arguments: ClassVar[Mapping[str, Check]] = {}
+    set_arguments: ClassVar[Mapping[str, Check]] = {}
+    query_arguments: ClassVar[Mapping[str, Check]] = {}
+    """Further arguments of the standard methods (``bodyProperties``, ``onDestroyRemoveEmails``, ``collapseThreads``)."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "props" in cls.__dict__:
+            from flaskmail.jmap.declarations import check_declaration
+
+            check_declaration(cls)
+
+    # ---- /get
+    def default_properties(self) -> Sequence[str]:
+        """What /get answers when ``properties`` is null. RFC 8620 section 5.1: all."""
+        return tuple(n for n, p in self.props.items() if not p.internal)
+
+    def accepts(self, name: str) -> bool:
+        """Whether /get may be asked for ``name``, which is not in ``props``: a grammar (``header:*:as*``)."""
+        return False
+
+    def needs(self, names: Sequence[str], arguments: Mapping[str, Json]) -> Sequence[str]:
+        """Stored properties that ``compute`` reads to make those of ``names`` that are not stored."""
+        return ()
+
+    def compute(
+        self, ctx: Context, reader: Reader, records: list[Record], names: Sequence[str], arguments: Mapping[str, Json]
+    ) -> None:
+        """Adds to each record those of ``names`` that are not stored. Called when there are any, or when get_arguments
+        other than the defaults were sent. What ``needs`` asked for and the client did not is removed afterwards."""
+
+    # ---- /set, /copy
+    def prepare_create(self, ctx: Context, reader: Reader, sent: Record) -> Prepared:
+        """Turns what a client sent into a record, outside of any write transaction. Raises SetError.
+
+        The default checks the declaration: unknown, server-set, missing and ill-typed properties are
+        ``invalidProperties``, all named at once; defaults are filled in."""
+        from flaskmail.jmap.records import record_to_create
+
+        return Prepared(record_to_create(self, sent))
+
+    def commit_create(self, ctx: Context, txn: Txn, prepared: Prepared) -> Record:
+        """Stores a prepared record and answers it whole, with ``id``. Raises SetError before anything is written.
+
+        The default calls ``validate``, creates, and calls ``created``."""
+        record = prepared.record
+        record["id"] = txn.new_id(self.name)
+        self.validate(ctx, txn, None, record)
+        txn.create(self.name, record, prepared.text)
+        self.created(ctx, txn, record)
+        return record
+
+    def update_needs(self) -> Sequence[str]:
+        """Stored properties that an update has to read besides those that it patches: those that ``validate`` and
+        ``updated`` look at. Default: every stored property."""
+        return tuple(n for n, p in self.props.items() if not p.computed)
+
+    def validate(self, ctx: Context, txn: Txn, old: Record | None, new: Record) -> None:
+        """Rules that props alone cannot say; old is None on create. Raises SetError. May complete ``new``."""
+
+    def before_destroy(self, ctx: Context, txn: Txn, old: Record, arguments: Mapping[str, Json]) -> None:
+        """Raises SetError when the record may not go; may destroy what goes with it."""
+
+    def created(self, ctx: Context, txn: Txn, record: Record) -> None:
+        """Keeps counters and other records right after a create, in its transaction."""
+
+    def updated(self, ctx: Context, txn: Txn, old: Record, new: Record) -> None:
+        """The same after an update; both hold ``update_needs`` and what was patched."""
+
+    def destroyed(self, ctx: Context, txn: Txn, old: Record) -> None:
+        """The same after a destroy."""
+
+    def check_set(self, ctx: Context, txn: Txn, arguments: Mapping[str, Json]) -> None:
+        """A look at the whole /set before its first write; raises MethodError."""
+
+    # ---- /query
+    def scan(self, reader: Reader, id: str, name: str, args: Sequence[Scalar]) -> bool:
+        """Answers a ``Scan`` condition for one record."""
+        raise NotImplementedError(f"{self.name} has no scan {name!r}")
+
+    def arrange(self, ctx: Context, reader: Reader, ids: list[str], arguments: Mapping[str, Json]) -> list[str]:
+        """Rearranges a whole result when ``arranges`` says so (``sortAsTree``, ``filterAsTree``)."""
+        return ids
+
+    def arranges(self, arguments: Mapping[str, Json]) -> bool:
+        """Whether ``arrange`` has anything to do; then the whole result is read and windowed afterwards."""
+        return False
+
+    def collapses(self, arguments: Mapping[str, Json]) -> bool:
+        """Whether the query keeps one record a group (``collapseThreads``)."""
+        return False
+
+    def changes_extra(self, only_counters: bool) -> Record:
+        """Further members of the /changes response (``updatedProperties``)."""
+        return {}
+
+    # ---- upkeep
+    def account_made(self, ctx: Context, txn: Txn) -> None:
+        """Records that a new account starts with."""
+
+    def verify(self, reader: Reader) -> list[Finding]:
+        """Checks rules that span records: counters against a recount. Repair is ``mend``."""
+        return []
+
+    def mend(self, txn: Txn) -> list[Finding]:
+        """Repairs what ``verify`` finds."""
+        return []
+
+
+__all__ = ["METHODS", "REQUIRED", "Check", "DataType", "Filter", "Prepared", "Prop", "SetError", "SortTerm"]
