@@ -1,0 +1,1 @@
+"""Mail in: what files messages into accounts."""
