@@ -10,11 +10,11 @@ A store knows the declared data types (:class:`flaskmail.jmap.datatype.DataType`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from flaskmail.jmap.conditions import Query, QueryResult
 
@@ -105,6 +105,10 @@ class Reader(Protocol):
         """The non-zero counters ``{member: n}`` of a tally under ``key``; see ``Txn.tally``."""
         ...
 
+    def linked(self, name: str, keys: Sequence[str]) -> dict[str, str]:
+        """``{key: value}`` for those of ``keys`` that an index of the account has; see ``Txn.link``."""
+        ...
+
     def note(self, name: str) -> str | None:
         """A small named value of the account (settings of a rule, not records); None when never set."""
         ...
@@ -121,6 +125,17 @@ class Reader(Protocol):
     def used(self) -> int:
         """Octets of blobs that count towards the quota."""
         ...
+
+
+class Gathered(Protocol):
+    """Something that gathers changes over a transaction and writes them once; see ``Txn.gather``."""
+
+    def settle(self, txn: Txn) -> None:
+        """Writes what was gathered since the last time, and forgets it."""
+        ...
+
+
+G = TypeVar("G", bound=Gathered)
 
 
 class Txn(Reader, Protocol):
@@ -149,6 +164,24 @@ class Txn(Reader, Protocol):
 
     def tally(self, name: str, key: str, member: str, delta: int) -> int:
         """Adds to a named counter and answers its new value; a counter at zero is removed."""
+        ...
+
+    def link(self, name: str, keys: Iterable[str], value: str) -> None:
+        """Adds keys to a named index, each with ``value``; a key that has a value keeps it (Message-ID -> thread)."""
+        ...
+
+    def unlink(self, name: str, value: str) -> None:
+        """Removes every key of the index that has this value."""
+        ...
+
+    def gather(self, name: str, make: Callable[[], G]) -> G:
+        """The transaction's one object of this name, made when first asked for. Counters that many changes of a batch move
+        are gathered there and written once, by ``settle``."""
+        ...
+
+    def settle(self) -> None:
+        """Lets every gathered object write, in the order in which they were made. The store calls it before the commit;
+        whoever needs ``state`` to tell everything calls it before. Nothing gathered: does nothing."""
         ...
 
     def set_note(self, name: str, value: str | None) -> None: ...
