@@ -1,0 +1,137 @@
+"""One small SQLite file: opened when first used, again after a fork, with its ladder of migrations climbed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+
+from flaskmail.errors import StoreError
+
+Row = tuple[Any, ...]
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Versions before it can corrupt a WAL database that several processes write."""
+
+
+class Database:
+    """One connection for each process, shared by its threads under a lock.
+
+    path: the file, made with its folder (0700) when it is missing. ladder: the migrations; step n brings a file from
+    version n to n+1, and a file keeps its version in ``user_version``. synchronous: FULL for what must outlive a power cut.
+    Nothing is opened before the first use, and a connection inherited through fork is never touched again.
+    """
+
+    def __init__(
+        self, path: Path, ladder: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL", wait: float = 10.0
+    ) -> None:
+        self.path, self._ladder, self._synchronous, self._wait = path, ladder, synchronous, wait
+        self._lock = threading.RLock()
+        self._connection: apsw.Connection | None = None
+        self._pid = 0
+        self._writes = 0
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is not None and self._pid == os.getpid():
+            return self._connection
+        if tuple(int(n) for n in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
+            raise StoreError(f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 is the oldest that is safe")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # SQLite gives -wal and -shm the mode of the database file.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            connection = apsw.Connection(str(self.path))
+        except (OSError, apsw.Error) as error:
+            raise StoreError(f"cannot open {self.path}: {error}") from error
+        try:
+            connection.set_busy_timeout(int(self._wait * 1000))
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=" + self._synchronous)
+            connection.execute("PRAGMA mmap_size=0")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._climb(connection)
+        except apsw.Error as error:
+            connection.close()
+            raise StoreError(f"cannot open {self.path}: {error}") from error
+        except StoreError:
+            connection.close()
+            raise
+        self._connection, self._pid = connection, os.getpid()
+        return connection
+
+    def _climb(self, connection: apsw.Connection) -> None:
+        def version() -> int:
+            return int(connection.execute("PRAGMA user_version").get)
+
+        if version() < len(self._ladder):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for step in range(version(), len(self._ladder)):
+                    connection.execute(self._ladder[step])
+                    connection.execute(f"PRAGMA user_version={step + 1}")
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        if version() > len(self._ladder):
+            raise StoreError(f"{self.path} was written by a newer flaskmail (version {version()}); nothing was changed")
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Every row of a query. StoreError when the file cannot be read."""
+        with self._lock:
+            try:
+                return list(self._open().execute(sql, tuple(values)))
+            except apsw.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    @contextmanager
+    def write(self) -> Iterator[Callable[..., list[Row]]]:
+        """A transaction, durable on exit, rolled back by an exception. Yields ``execute(sql, values) -> rows``.
+
+        StoreError when another process holds the file too long or the disk is full; constraint errors pass through."""
+        with self._lock:
+            connection = self._open()
+
+            def execute(sql: str, values: Sequence[Any] = ()) -> list[Row]:
+                return list(connection.execute(sql, tuple(values)))
+
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except apsw.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
+            try:
+                yield execute
+                connection.execute("COMMIT")
+                self._writes += 1
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
+                    raise StoreError(f"{self.path}: {error}") from error
+                raise
+
+    def version(self) -> tuple[int, int]:
+        """A value that differs after any commit, by this process or another; microseconds."""
+        with self._lock:
+            try:
+                # The pragma tells of the commits of other connections only, so our own are counted.
+                return int(self._open().execute("PRAGMA data_version").get), self._writes
+            except apsw.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Closes this process's connection; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+                self._connection = None

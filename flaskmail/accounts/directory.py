@@ -1,0 +1,37 @@
+"""The directory of a data folder: everything of :mod:`flaskmail.accounts`, joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flaskmail.accounts.authentication import Authenticator
+from flaskmail.accounts.database import Database
+from flaskmail.accounts.domains import Domains
+from flaskmail.accounts.principals import Principals
+from flaskmail.accounts.schema import CONTROL
+from flaskmail.accounts.throttle import Throttle
+from flaskmail.accounts.tokens import Tokens
+
+
+class Directory:
+    """domains, principals, tokens: what ``<data>/control.db`` holds; authenticator: who a request comes from.
+
+    Nothing is opened before it is used; safe among threads, processes, and across fork. ttl: see Authenticator.
+    """
+
+    def __init__(self, data: Path, *, ttl: float = 600.0) -> None:
+        self._database = Database(data / "control.db", CONTROL)
+        self._throttle = Throttle(data / "throttle.db")
+        self.domains = Domains(self._database)
+        self.principals = Principals(self._database)
+        self.tokens = Tokens(self._database)
+        self.authenticator = Authenticator(self._database, self.principals, self.tokens, self._throttle, ttl=ttl)
+
+    def check(self) -> None:
+        """Raises StoreError when the directory cannot be read."""
+        self._database.version()
+
+    def close(self) -> None:
+        """Closes this process's connections; the next use opens them again."""
+        self._database.close()
+        self._throttle.close()

@@ -1,0 +1,110 @@
+"""Wrong passwords are slowed down, per client address and per account, for all workers together and across restarts."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flaskmail.accounts.database import Database
+from flaskmail.accounts.schema import THROTTLE
+
+TRIES = 10
+"""How many wrong passwords a key may have before it has to wait."""
+FORGET = 60.0
+"""Seconds after which one wrong password is forgotten."""
+KNOWN = 90 * 86400.0
+"""Seconds for which an address from which an account was used counts as one of its own."""
+
+
+def client_key(address: str) -> str:
+    """What counts as one client: an IPv4 address, the /64 of an IPv6 address, "" when the address is not known."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
+    return str(ip)
+
+
+def drained(level: float, elapsed: float) -> float:
+    """What is left of ``level`` after ``elapsed`` seconds (a clock set back counts as no time)."""
+    return max(0.0, level - max(0.0, elapsed) / FORGET)
+
+
+def wait_for(level: float) -> float:
+    """Seconds until one more try is allowed; 0 for now."""
+    return max(0.0, (level - (TRIES - 1)) * FORGET)
+
+
+def _key(*parts: str) -> bytes:
+    octets = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
+    return hashlib.blake2b(octets, digest_size=16).digest()
+
+
+class Throttle:
+    """Leaky buckets in ``<data>/throttle.db``.
+
+    A try from an address that the account was used from before counts for that pair alone, so strangers cannot lock an owner
+    out; any other try counts for the address and for the account. Names are stored as hashes only. clock: seconds since 1970.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        # A power cut may cost the last few counts; nothing that was promised.
+        self._database = Database(path, THROTTLE, synchronous="NORMAL")
+        self._clock = clock
+
+    def enter(self, address: str, name: str) -> float:
+        """Counts a try before its password is looked at. Answers 0, or the seconds to wait (then nothing is counted)."""
+        keys = self._keys(address, name)
+        now = self._clock()
+        wait = max(self._wait(key, now) for key in keys)
+        if wait:
+            return wait
+        with self._database.write() as execute:
+            execute("DELETE FROM failures WHERE at < ?", (now - TRIES * FORGET,))
+            execute("DELETE FROM known WHERE at < ?", (now - KNOWN,))
+            levels = []
+            for key in keys:
+                row = execute("SELECT level, at FROM failures WHERE key=?", (key,))
+                level = drained(row[0][0], now - row[0][1]) if row else 0.0
+                # Another worker may have counted since the look above.
+                if wait_for(level):
+                    return wait_for(level)
+                levels.append((key, level + 1.0))
+            for key, level in levels:
+                execute("INSERT OR REPLACE INTO failures(key, level, at) VALUES(?,?,?)", (key, level, now))
+        return 0.0
+
+    def succeeded(self, address: str, name: str) -> None:
+        """Takes back what ``enter`` counted, and remembers the address as one of the account's own."""
+        keys = self._keys(address, name)
+        client = client_key(address)
+        now = self._clock()
+        with self._database.write() as execute:
+            for key in keys:
+                execute("UPDATE failures SET level=max(0.0, level-1.0) WHERE key=?", (key,))
+            if client:
+                execute("INSERT OR REPLACE INTO known(key, at) VALUES(?,?)", (_key("known", client, name), now))
+
+    def _keys(self, address: str, name: str) -> list[bytes]:
+        client = client_key(address)
+        if not client:
+            return [_key("account", name)]
+        pair = _key("known", client, name)
+        if self._database.row("SELECT 1 FROM known WHERE key=? AND at>=?", (pair, self._clock() - KNOWN)):
+            return [_key("pair", client, name)]
+        return [_key("address", client), _key("account", name)]
+
+    def _wait(self, key: bytes, now: float) -> float:
+        row = self._database.row("SELECT level, at FROM failures WHERE key=?", (key,))
+        return 0.0 if row is None else wait_for(drained(row[0], now - row[1]))
+
+    def close(self) -> None:
+        """Closes this process's connection."""
+        self._database.close()
