@@ -1,0 +1,210 @@
+"""Reading the settings: file, environment, macros; everything that is wrong is reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from flaskmail.config.settings import Declaration, Settings, build, declarations, subsections
+from flaskmail.errors import ConfigError, Problem
+
+CONFIG_VARIABLE = "FLASKMAIL_CONFIG"
+"""Names the settings file; without it ``./config.toml`` is read when it is there."""
+DATA_VARIABLE = "FLASKMAIL_DATA"
+"""Names the data folder, before ``storage.path``."""
+
+MAX_FILE_SIZE = 1_000_000
+"""Octets of a settings file, or of a file that a ``%{file:…}%`` names."""
+
+_MACRO = re.compile(r"%\{([^{}]*)\}%")
+
+
+class _Trouble(Exception):
+    """A macro that cannot be expanded: what was found, what was expected."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(found, expected)
+        self.found, self.expected = found, expected
+
+
+def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force.
+
+    path: the file; None: the one that FLASKMAIL_CONFIG names, else ``./config.toml``, else there is none and the defaults
+    hold. environ: instead of ``os.environ``. Relative paths start from the folder of the file they stand in; those of
+    the environment and of the defaults from the working directory. ConfigError holds everything that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    here = Path.cwd()
+    source = _source(path, environ, here)
+    problems: list[Problem] = []
+    reader = _Reader(source, here if source is None else source.parent, environ, problems)
+    if source is not None:
+        reader.table(_read(source), "", Settings)
+    values, origins = reader.values, reader.origins
+    for declaration in declarations():
+        if declaration.key == "storage.path":
+            data = environ.get(DATA_VARIABLE) or None
+            if data is not None:
+                values[declaration.key] = here / Path(data).expanduser()
+                origins[declaration.key] = DATA_VARIABLE
+            else:
+                values.setdefault(declaration.key, here / declaration.default)
+    settings = build(values, Settings)
+    problems += _across(settings, reader)
+    if problems:
+        raise ConfigError(problems)
+    return dataclasses.replace(settings, source=source, origins=origins, written=reader.written)
+
+
+def _source(path: str | Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
+    if path is not None:
+        return here / path
+    named = environ.get(CONFIG_VARIABLE)
+    if named:
+        return here / Path(named).expanduser()
+    usual = here / "config.toml"
+    return usual if usual.exists() else None
+
+
+def _read(source: Path) -> dict[str, Any]:
+    """The tables of a TOML file; ConfigError when it cannot be read or is no TOML."""
+
+    def wrong(key: str, found: str, expected: str) -> ConfigError:
+        return ConfigError([Problem(str(source), key, found, expected)])
+
+    try:
+        with source.open("rb") as file:
+            content = file.read(MAX_FILE_SIZE + 1)
+    except OSError as error:
+        raise wrong("the file", error.strerror or type(error).__name__, "a settings file that can be read") from None
+    if len(content) > MAX_FILE_SIZE:
+        raise wrong("the file", f"more than {MAX_FILE_SIZE} octets", "a smaller file")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise wrong(f"line {line}", f"the octet 0x{content[error.start]:02x}", "UTF-8 text") from None
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise wrong(f"line {error.lineno}, column {error.colno}", f"a syntax error ({error.msg})", "TOML") from None
+    except RecursionError:
+        raise wrong("the file", "brackets nested too deep", "TOML") from None
+
+
+class _Reader:
+    """Walks the tables of a file along the declarations and collects values, origins and problems."""
+
+    def __init__(self, source: Path | None, folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> None:
+        self.source, self.folder, self.environ, self.problems = source, folder, environ, problems
+        self.known: dict[str, Declaration] = {declaration.key: declaration for declaration in declarations()}
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self.written: dict[str, str] = {}
+
+    def wrong(self, key: str, found: str, expected: str, hint: str = "") -> None:
+        """Note a problem."""
+        self.problems.append(Problem(str(self.source), key, found, expected, hint))
+
+    def table(self, table: Mapping[str, Any], prefix: str, section: type[Any]) -> None:
+        """Read one table and those in it."""
+        below = dict(subsections(section))
+        for name, raw in table.items():
+            key = prefix + (name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name))
+            if name in below and isinstance(raw, dict):
+                self.table(raw, f"{key}.", below[name])
+            elif name in below:
+                self.wrong(key, shown(raw), f"a table, [{key}]")
+            elif key in self.known:
+                self.setting(self.known[key], raw)
+            elif isinstance(raw, dict):
+                self.wrong(key, "an unknown table", "a known one", self.nearest_table(key))
+            else:
+                self.wrong(key, "an unknown key", "a known one", self.nearest_key(key))
+
+    def setting(self, declaration: Declaration, raw: object) -> None:
+        """Read one value."""
+        key = declaration.key
+        found = (
+            "a value that is kept secret" if declaration.secret and not isinstance(raw, (dict, list)) else shown(raw)
+        )
+        try:
+            value = self.expand(raw)
+            if value != raw:
+                self.written[key] = found
+            self.values[key] = declaration.kind.parse(value, self.folder)
+            self.origins[key] = str(self.source)
+        except _Trouble as trouble:
+            self.wrong(key, trouble.found, trouble.expected)
+        except ValueError as error:
+            self.wrong(key, found, str(error) or declaration.kind.expected)
+
+    def expand(self, raw: object) -> object:
+        """The value with its ``%{env:NAME}%`` and ``%{file:path}%`` replaced; _Trouble when one cannot be."""
+        if isinstance(raw, list):
+            return [self.expand(one) for one in raw]
+        return _MACRO.sub(self.macro, raw) if isinstance(raw, str) else raw
+
+    def macro(self, match: re.Match[str]) -> str:
+        """What stands for one macro."""
+        scheme, _, name = match[1].partition(":")
+        if scheme == "env" and name:
+            if name not in self.environ:
+                raise _Trouble(f"{match[0]}, which is not set", f"the environment variable {name}")
+            return self.environ[name]
+        if scheme == "file" and name:
+            try:
+                with (self.folder / Path(name).expanduser()).open("rb") as file:
+                    return file.read(MAX_FILE_SIZE).decode().rstrip("\r\n")
+            except (OSError, ValueError) as error:
+                reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
+                raise _Trouble(f"{match[0]} ({reason})", "the path of a file that can be read") from None
+        raise _Trouble(match[0], "%{env:NAME}% or %{file:/path}%")
+
+    def nearest_key(self, key: str) -> str:
+        """The known key that was most likely meant, or ""."""
+        close = difflib.get_close_matches(key, self.known, 1, 0.75)
+        if close:
+            return close[0]
+        # A right name in the wrong table is the other common mistake.
+        names: dict[str, list[str]] = {}
+        for known in self.known.values():
+            names.setdefault(known.name, []).append(known.key)
+        same = difflib.get_close_matches(key.rpartition(".")[2].replace("_", "-"), names, 1, 0.75)
+        if same:
+            return max(names[same[0]], key=lambda known: difflib.SequenceMatcher(None, key, known).ratio())
+        return next(iter(difflib.get_close_matches(key, self.known, 1, 0.6)), "")
+
+    def nearest_table(self, key: str) -> str:
+        """The known table that was most likely meant, or ""."""
+        return next(iter(difflib.get_close_matches(key, set(_tables()), 1, 0.6)), "")
+
+
+def _tables(section: type[Any] = Settings, prefix: str = "") -> Iterator[str]:
+    for name, below in subsections(section):
+        yield prefix + name
+        yield from _tables(below, f"{prefix}{name}.")
+
+
+def shown(raw: object) -> str:
+    """A value of the file for a report: short, on one line, control characters escaped."""
+    text = json.dumps(raw, ensure_ascii=True, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _across(settings: Settings, reader: _Reader) -> Iterator[Problem]:
+    """What is wrong between settings that are each right by themselves."""
+    failed = {problem.key for problem in reader.problems}
+    pair = ("server.tls.certificate", "server.tls.private-key")
+    for one, other in (pair, pair[::-1]):
+        if settings.value(one) is not None and settings.value(other) is None and other not in failed:
+            yield Problem(str(reader.source), other, "nothing", f"a path, because {one} is set")

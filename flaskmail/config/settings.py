@@ -1,0 +1,427 @@
+"""Every setting, declared once: its key (section and field name, ``_`` for ``-``), kind, default, doc and example.
+
+:class:`Settings` is the frozen tree of all of them. Everything else is derived from these declarations: the loader,
+``config.example.toml``, ``docs/configuration.md`` and the command ``flaskmail config``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from flaskmail.config import kinds
+from flaskmail.config.kinds import Kind, Rate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is declared of one setting.
+
+    key: dotted, as in the file. kind: how it is read and written. default: the typed value, None for unset.
+    doc: sentences for the administrator. example: TOML text of a likely value, where the default does not show one.
+    reloadable: a SIGHUP brings a new value into force. secret: ``config show`` hides the value.
+    """
+
+    key: str
+    kind: Kind[Any]
+    default: Any
+    doc: str
+    example: str
+    reloadable: bool
+    secret: bool
+
+    @property
+    def section(self) -> str:
+        """The dotted name of the table that holds it."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+
+def setting(
+    kind: Kind[T], default: T, doc: str, *, example: str = "", reloadable: bool = True, secret: bool = False
+) -> T:
+    """Declare a field of a section. The arguments are those of :class:`Declaration`."""
+    declared = {"kind": kind, "doc": doc, "example": example, "reloadable": reloadable, "secret": secret}
+    field: T = dataclasses.field(default=default, metadata=declared, repr=not secret)
+    return field
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """TLS on the listeners. Without it the server speaks plain HTTP: for the loopback interface, or behind a proxy."""
+
+    certificate: Path | None = setting(
+        kinds.optional(kinds.FILE),
+        None,
+        "PEM file with the certificate and its chain.",
+        example='"/etc/flaskmail/cert.pem"',
+    )
+    private_key: Path | None = setting(
+        kinds.optional(kinds.FILE),
+        None,
+        "PEM file with the private key of the certificate.",
+        example='"/etc/flaskmail/key.pem"',
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHttp:
+    """What clients are told about where the server is."""
+
+    url: str | None = setting(
+        kinds.optional(kinds.URL),
+        None,
+        "The base URL under which clients reach the server: every URL in the session object starts with it. "
+        "Unset: http://localhost:<port of the listener> (https with server.tls), right for a client on the same machine.",
+        example='"https://mail.example.org"',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The listeners and the processes behind them. Options given to gunicorn on its command line win over these settings."""
+
+    bind: tuple[str, ...] = setting(
+        kinds.BIND,
+        ("127.0.0.1:8080",),
+        'Where to listen: "host:port", "[ipv6]:port" or "unix:/path". An address that others can reach is used only '
+        "when it is named here.",
+        reloadable=False,
+    )
+    workers: int = setting(kinds.integer(1, 256), 2, "Worker processes. One or two for each processor.")
+    threads: int = setting(
+        kinds.integer(1, 4096), 64, "Threads of each worker: as many requests are worked on at once."
+    )
+    worker_class: str = setting(
+        kinds.choice("gthread", "sync"),
+        "gthread",
+        "How a worker serves: in threads, or one request at a time (sync).",
+        reloadable=False,
+    )
+    keep_alive: int = setting(
+        kinds.duration(0, 3600), 75, "How long an idle connection is kept open for the next request."
+    )
+    timeout: int = setting(
+        kinds.duration(1, 86400),
+        60,
+        "A worker that gives no sign of life for so long is killed and replaced. It is no limit for a request.",
+    )
+    graceful_timeout: int = setting(
+        kinds.duration(1, 3600), 30, "How long requests in work may take to end when the server stops or reloads."
+    )
+    backlog: int = setting(kinds.integer(1, 65535), 2048, "Connections that may wait to be accepted.", reloadable=False)
+    max_connections: int = setting(
+        kinds.integer(1, 1_000_000), 4000, "Open connections of one worker, idle ones included."
+    )
+    limit_request_line: int = setting(
+        kinds.integer(512, 8190), 4094, "Octets of a request line; a longer one is answered 414."
+    )
+    limit_request_fields: int = setting(
+        kinds.integer(8, 1000), 60, "Header fields of a request; more are answered 431."
+    )
+    limit_request_field_size: int = setting(
+        kinds.integer(512, 65536), 8190, "Octets of one header field; a longer one is answered 431."
+    )
+    access_log: str | None = setting(
+        kinds.LOG,
+        "-",
+        'One line for each request: a path, "-" for standard output, or false for none.',
+        reloadable=False,
+    )
+    log_level: str = setting(
+        kinds.choice("debug", "info", "warning", "error", "critical"),
+        "info",
+        "The least urgent messages that are logged.",
+    )
+    tls: ServerTls = ServerTls()
+    http: ServerHttp = ServerHttp()
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where everything is kept."""
+
+    path: Path = setting(
+        kinds.PATH,
+        Path("data"),
+        "The folder of the data; it is made when it is missing. The environment variable FLASKMAIL_DATA wins over "
+        "this setting.",
+        example='"/var/lib/flaskmail"',
+        reloadable=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolRequest:
+    """Limits of one API request."""
+
+    max_size: int = setting(
+        kinds.size(1000, 1_000_000_000), 10_000_000, "maxSizeRequest: octets of the body of an API request."
+    )
+    max_calls: int = setting(kinds.integer(1, 1000), 64, "maxCallsInRequest: method calls in one request.")
+    max_concurrent: int = setting(
+        kinds.integer(1, 1000), 16, "maxConcurrentRequests: API requests of one user at once."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolGet:
+    """Limits of /get."""
+
+    max_objects: int = setting(kinds.integer(1, 100_000), 500, "maxObjectsInGet: objects that one /get may ask for.")
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolSet:
+    """Limits of /set."""
+
+    max_objects: int = setting(
+        kinds.integer(1, 100_000),
+        500,
+        "maxObjectsInSet: objects that one /set may create, update and destroy, together.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolUpload:
+    """Limits of uploads."""
+
+    max_size: int = setting(kinds.size(1000), 50_000_000, "maxSizeUpload: octets of one uploaded file.")
+    max_concurrent: int = setting(kinds.integer(1, 1000), 4, "maxConcurrentUpload: uploads of one user at once.")
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolQuery:
+    """Limits of /query."""
+
+    max_results: int = setting(kinds.integer(1, 1_000_000), 5000, "Ids that one /query answers at most.")
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolChanges:
+    """Limits of /changes."""
+
+    max_results: int = setting(
+        kinds.integer(1, 1_000_000), 5000, "Ids that one /changes answers at most; the client asks on for the rest."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolSearchSnippet:
+    """Limits of SearchSnippet/get."""
+
+    max_results: int = setting(kinds.integer(1, 100_000), 500, "Messages that one SearchSnippet/get may name.")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Limits of RFC 8620, advertised in the session object where it has a place for them."""
+
+    request: ProtocolRequest = ProtocolRequest()
+    get: ProtocolGet = ProtocolGet()
+    set: ProtocolSet = ProtocolSet()
+    upload: ProtocolUpload = ProtocolUpload()
+    query: ProtocolQuery = ProtocolQuery()
+    changes: ProtocolChanges = ProtocolChanges()
+    search_snippet: ProtocolSearchSnippet = ProtocolSearchSnippet()
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """Limits of mailboxes."""
+
+    max_depth: int = setting(kinds.integer(1, 100), 10, "maxMailboxDepth: how deep mailboxes may be nested.")
+    max_name_length: int = setting(
+        kinds.integer(100, 10_000), 255, "maxSizeMailboxName: octets of the name of a mailbox."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EmailParse:
+    """Limits of Email/parse."""
+
+    max_items: int = setting(kinds.integer(1, 1000), 10, "Blobs that one Email/parse may name.")
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """Limits of messages."""
+
+    max_size: int = setting(kinds.size(1000), 75_000_000, "Octets of a whole message.")
+    max_attachment_size: int = setting(
+        kinds.size(1000),
+        50_000_000,
+        "maxSizeAttachmentsPerEmail: octets of all attachments of a message that a client builds, before encoding.",
+    )
+    parse: EmailParse = EmailParse()
+
+
+@dataclass(frozen=True, slots=True)
+class Jmap:
+    """The JMAP protocol."""
+
+    strict_using: bool = setting(
+        kinds.BOOLEAN,
+        False,
+        "Refuse methods of the submission, vacation response and quota capabilities to a client that names only "
+        "urn:ietf:params:jmap:mail in its request. Many clients forget to name them.",
+    )
+    protocol: Protocol = Protocol()
+    mailbox: Mailbox = Mailbox()
+    email: Email = Email()
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2:
+    """What checking a password costs (Argon2id, RFC 9106). New values hold for passwords set from then on."""
+
+    memory: int = setting(kinds.size(8 * 1024, 4 * 1024**3), 19 * 1024**2, "Memory of one check.")
+    time_cost: int = setting(kinds.integer(1, 100), 2, "Passes over the memory.")
+    parallelism: int = setting(kinds.integer(1, 64), 1, "Lanes, each a thread of its own.")
+    concurrency: int = setting(
+        kinds.integer(1, 64),
+        2,
+        "Checks at once in one worker; others wait. Bounds the memory that wrong passwords can cost.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Who may come in."""
+
+    basic: bool = setting(
+        kinds.BOOLEAN, True, "Accept a name and password (HTTP Basic). Tokens (Bearer) are always accepted."
+    )
+    fail_rate: Rate = setting(
+        kinds.RATE,
+        Rate(10, 60),
+        "Wrong passwords for one name or from one address, before further attempts are put off.",
+    )
+    cache_ttl: int = setting(
+        kinds.duration(0, 86400),
+        300,
+        "How long a worker remembers that a password or token was right. A changed password counts at once.",
+    )
+    argon2: Argon2 = Argon2()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What holds for every account."""
+
+    quota: int | None = setting(
+        kinds.optional(kinds.size(1000)), None, "Octets that an account may hold. Unset: no limit.", example='"10 GB"'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Plugins: those of installed packages are found by themselves."""
+
+    paths: tuple[Path, ...] = setting(
+        kinds.PATHS,
+        (),
+        "Folders whose *.py files are loaded as plugins, in the order of their names.",
+        example='["plugins"]',
+        reloadable=False,
+    )
+    disabled: tuple[str, ...] = setting(
+        kinds.NAMES, (), "Names of plugins that are not loaded.", example='["note"]', reloadable=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, typed and checked: ``settings.server.http.url``.
+
+    source: the file they came from, None when there is none. origins: dotted key -> the file or the environment variable
+    it came from; a key that is missing has its default. written: dotted key -> what stands in the file, for values
+    with a ``%{…}%`` in them.
+    """
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    jmap: Jmap = Jmap()
+    authentication: Authentication = Authentication()
+    account: Account = Account()
+    plugins: Plugins = Plugins()
+    source: Path | None = dataclasses.field(default=None, compare=False)
+    origins: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    written: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def value(self, key: str) -> Any:
+        """The value under a dotted key as in the file; AttributeError when nothing is declared under it."""
+        found: Any = self
+        for part in key.split("."):
+            found = getattr(found, part.replace("-", "_"))
+        return found
+
+    def origin(self, key: str) -> str:
+        """Where the value of a dotted key comes from: "default", the path of the file, or a variable of the environment."""
+        return self.origins.get(key, "default")
+
+    def limits(self) -> dict[str, int]:
+        """The limits of RFC 8620 section 2, RFC 8621 section 1.3.1 and those beside them, as arguments of
+        ``flaskmail.jmap.context.Limits``."""
+        protocol, mailbox, email = self.jmap.protocol, self.jmap.mailbox, self.jmap.email
+        return {
+            "maxSizeUpload": protocol.upload.max_size,
+            "maxConcurrentUpload": protocol.upload.max_concurrent,
+            "maxSizeRequest": protocol.request.max_size,
+            "maxConcurrentRequests": protocol.request.max_concurrent,
+            "maxCallsInRequest": protocol.request.max_calls,
+            "maxObjectsInGet": protocol.get.max_objects,
+            "maxObjectsInSet": protocol.set.max_objects,
+            "maxQueryResults": protocol.query.max_results,
+            "maxChanges": protocol.changes.max_results,
+            "maxMailboxDepth": mailbox.max_depth,
+            "maxSizeMailboxName": mailbox.max_name_length,
+            "maxSizeAttachmentsPerEmail": email.max_attachment_size,
+            "maxSizeEmail": email.max_size,
+            "maxParseItems": email.parse.max_items,
+            "maxSnippets": protocol.search_snippet.max_results,
+        }
+
+
+def declarations(section: type[Any] = Settings, prefix: str = "") -> Iterator[Declaration]:
+    """All settings below a section, the section's own before those of its subsections, in the order of their declaration."""
+    for field in dataclasses.fields(section):
+        if field.metadata:
+            yield Declaration(key=f"{prefix}{wire_name(field.name)}", default=field.default, **field.metadata)
+    for name, below in subsections(section):
+        yield from declarations(below, f"{prefix}{name}.")
+
+
+def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """The names and classes of the tables directly in a section."""
+    for field in dataclasses.fields(section):
+        if not field.metadata and dataclasses.is_dataclass(field.default):
+            yield wire_name(field.name), type(field.default)
+
+
+def wire_name(field_name: str) -> str:
+    """The name in the file: words are joined by ``-``."""
+    return field_name.replace("_", "-")
+
+
+def build(values: Mapping[str, Any], section: type[T], prefix: str = "") -> T:
+    """A section with the given typed values (dotted key -> value); what is missing has its default."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cast(Any, section)):
+        key = f"{prefix}{wire_name(field.name)}"
+        if field.metadata:
+            if key in values:
+                found[field.name] = values[key]
+        elif dataclasses.is_dataclass(field.default):
+            found[field.name] = build(values, type(field.default), f"{key}.")
+    return section(**found)
