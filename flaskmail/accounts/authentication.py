@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.faults import BadPassword
-from flaskmail.accounts.passwords import MAX_BYTES, prepare, turn, verify_password
+from flaskmail.accounts.passwords import MAX_BYTES, Passwords, prepare
 from flaskmail.accounts.principals import Principal, Principals
 from flaskmail.accounts.throttle import Throttle
 from flaskmail.accounts.tokens import Tokens, digest
@@ -46,7 +46,7 @@ class _Verified:
 class Authenticator:
     """Verifies credentials, and remembers those that were right, under a keyed hash with a key of this process.
 
-    ttl: seconds for which a credential is remembered. A change in ``control.db`` makes every worker look up, before the next
+    ttl: seconds for which a credential is remembered; basic: whether passwords are accepted at all. A change in ``control.db`` makes every worker look up, before the next
     request is let in, that the credential still holds: a closed account is closed at once. clock: monotonic seconds.
     """
 
@@ -56,12 +56,15 @@ class Authenticator:
         principals: Principals,
         tokens: Tokens,
         throttle: Throttle,
+        passwords: Passwords,
         *,
-        ttl: float = 600.0,
+        ttl: float = 300.0,
+        basic: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._principals, self._tokens, self._throttle = database, principals, tokens, throttle
-        self._ttl, self._clock = ttl, clock
+        self._passwords, self._ttl, self._clock = passwords, ttl, clock
+        self.basic = basic
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, _Verified] = {}
         self._lock = threading.Lock()
@@ -112,8 +115,10 @@ class Authenticator:
         rest = rest.strip(" ")
         if scheme.lower() == "bearer":
             return self._bearer(key, rest)
-        if scheme.lower() != "basic":
-            raise RequestError(401, "Only the Basic and Bearer authentication schemes are known here.")
+        if scheme.lower() != "basic" or not self.basic:
+            raise RequestError(
+                401, f"Only {'Basic and Bearer' if self.basic else 'Bearer'} authentication is known here."
+            )
         # Connections that a client opens together all bring the same credential: it is hashed once.
         with self._lock:
             mine = self._under_way.setdefault(key, threading.Lock())
@@ -127,7 +132,7 @@ class Authenticator:
     def _basic(self, key: bytes, encoded: str, address: str) -> Principal:
         name, octets = parse_basic(encoded)
         version = self._database.version()
-        with turn():
+        with self._passwords.turn():
             wait = self._throttle.enter(address, name)
             if wait:
                 raise RequestError(
@@ -136,9 +141,11 @@ class Authenticator:
                     headers={"Retry-After": str(math.ceil(wait))},
                 )
             secret = self._principals.secret(name)
-            right = verify_password(None if secret is None else secret.password, octets)
+            right = self._passwords.verify(None if secret is None else secret.password, octets)
             if secret is not None and right and not secret.principal.disabled:
                 self._throttle.succeeded(address, name)
+                if self._passwords.outdated(secret.password):
+                    self._principals.rehash(secret, self._passwords.hash_octets(octets))
                 self._remember(key, _Verified(secret.principal, version, self._clock() + self._ttl, secret.stamp, None))
                 return secret.principal
         if secret is not None:

@@ -7,25 +7,37 @@ from pathlib import Path
 from flaskmail.accounts.authentication import Authenticator
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.domains import Domains
+from flaskmail.accounts.passwords import Passwords
 from flaskmail.accounts.principals import Principals
 from flaskmail.accounts.schema import CONTROL
 from flaskmail.accounts.throttle import Throttle
 from flaskmail.accounts.tokens import Tokens
+from flaskmail.config.settings import Authentication
 
 
 class Directory:
-    """domains, principals, tokens: what ``<data>/control.db`` holds; authenticator: who a request comes from.
+    """domains, principals, tokens: what ``<data>/control.db`` holds; passwords: hashing; authenticator: who a request comes from.
 
-    Nothing is opened before it is used; safe among threads, processes, and across fork. ttl: see Authenticator.
+    Nothing is opened before it is used; safe among threads, processes, and across fork.
     """
 
-    def __init__(self, data: Path, *, ttl: float = 600.0) -> None:
+    def __init__(self, data: Path, settings: Authentication | None = None) -> None:
+        settings = settings or Authentication()
         self._database = Database(data / "control.db", CONTROL)
-        self._throttle = Throttle(data / "throttle.db")
+        self._throttle = Throttle(data / "throttle.db", settings.fail_rate)
         self.domains = Domains(self._database)
         self.principals = Principals(self._database)
         self.tokens = Tokens(self._database)
-        self.authenticator = Authenticator(self._database, self.principals, self.tokens, self._throttle, ttl=ttl)
+        self.passwords = Passwords(settings.argon2)
+        self.authenticator = Authenticator(
+            self._database,
+            self.principals,
+            self.tokens,
+            self._throttle,
+            self.passwords,
+            ttl=settings.cache_ttl,
+            basic=settings.basic,
+        )
 
     def check(self) -> None:
         """Raises StoreError when the directory cannot be read."""

@@ -7,9 +7,11 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flaskmail.accounts.faults import BadPassword
+from flaskmail.config.settings import Argon2
 from flaskmail.errors import RequestError
 
 if TYPE_CHECKING:
@@ -18,27 +20,10 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024
 """The longest password, in octets of UTF-8: what a hash costs must not depend on who asks."""
 
-# The parameters that OWASP's cheat sheet names for argon2id: 19 MiB, two passes, one lane.
-MEMORY_KIB, PASSES, LANES = 19456, 2, 1
-
-NOBODY = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$" + "bm9ib2R5J3Mgc2FsdCEh$" + "A" * 43
-"""A hash that no password has, verified when there is no such account."""
-
-HASHES_AT_ONCE = 1
-"""Per process. Hashing is pure CPU: more at once would only take the cores from everybody else."""
 WAITING = 8
 """How many threads of a process may wait for their turn to hash; the next one is told to come back."""
 
-_turn = threading.BoundedSemaphore(HASHES_AT_ONCE)
-_queue = threading.BoundedSemaphore(HASHES_AT_ONCE + WAITING)
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-
-def _hasher() -> PasswordHasher:
-    # Imported when a password is first checked: most requests come with a verified credential.
-    from argon2 import PasswordHasher
-
-    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
 
 def prepare(password: str) -> bytes:
@@ -64,35 +49,65 @@ def make_password() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(24))
 
 
-def hash_password(password: str) -> str:
-    """The PHC string to store. Raises BadPassword."""
-    octets = prepare(password)
-    with _turn:
-        return _hasher().hash(octets)
+class Passwords:
+    """Hashing with the costs that the settings name; see ``authentication.argon2`` there.
 
+    cost.memory: octets; cost.concurrency: hashes at once in one process."""
 
-@contextmanager
-def turn() -> Iterator[None]:
-    """Waits for a turn to hash. Raises RequestError 503 at once when too many wait already."""
-    if not _queue.acquire(blocking=False):
-        raise RequestError(
-            503, "Too many passwords are being checked at the moment. Try again.", headers={"Retry-After": "2"}
-        )
-    try:
-        with _turn:
-            yield
-    finally:
-        _queue.release()
+    def __init__(self, cost: Argon2) -> None:
+        self._cost = cost
+        self._turn = threading.BoundedSemaphore(cost.concurrency)
+        self._queue = threading.BoundedSemaphore(cost.concurrency + WAITING)
 
+    @cached_property
+    def _hasher(self) -> PasswordHasher:
+        # Imported when a password is first checked: most requests come with a verified credential.
+        from argon2 import PasswordHasher
 
-def verify_password(stored: str | None, octets: bytes) -> bool:
-    """Whether ``octets`` (from ``prepare``) are the password. stored: the PHC string; None costs the same and is False.
+        cost = self._cost
+        return PasswordHasher(time_cost=cost.time_cost, memory_cost=cost.memory // 1024, parallelism=cost.parallelism)
 
-    To be called inside ``turn()``."""
-    from argon2.exceptions import InvalidHashError, VerificationError
+    @cached_property
+    def nobody(self) -> str:
+        """A hash that no password has, verified when there is no such account. It costs what a new password's costs."""
+        cost = self._cost
+        parameters = f"m={cost.memory // 1024},t={cost.time_cost},p={cost.parallelism}"
+        return f"$argon2id$v=19${parameters}$bm9ib2R5J3Mgc2FsdCEh$" + "A" * 43
 
-    try:
-        _hasher().verify(stored or NOBODY, octets)
-    except (VerificationError, InvalidHashError):
-        return False
-    return stored is not None
+    def hash(self, password: str) -> str:
+        """The PHC string to store. Raises BadPassword."""
+        octets = prepare(password)
+        with self._turn:
+            return self._hasher.hash(octets)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Waits for a turn to hash. Raises RequestError 503 at once when too many wait already."""
+        if not self._queue.acquire(blocking=False):
+            raise RequestError(
+                503, "Too many passwords are being checked at the moment. Try again.", headers={"Retry-After": "2"}
+            )
+        try:
+            with self._turn:
+                yield
+        finally:
+            self._queue.release()
+
+    def hash_octets(self, octets: bytes) -> str:
+        """The PHC string of ``prepare``d octets. To be called inside ``turn()``."""
+        return self._hasher.hash(octets)
+
+    def verify(self, stored: str | None, octets: bytes) -> bool:
+        """Whether ``octets`` (from ``prepare``) are the password. stored: the PHC string; None costs the same and is
+        False. To be called inside ``turn()``."""
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        try:
+            self._hasher.verify(stored or self.nobody, octets)
+        except (VerificationError, InvalidHashError):
+            return False
+        return stored is not None
+
+    def outdated(self, stored: str) -> bool:
+        """Whether a stored hash was made with other costs than the present ones."""
+        return self._hasher.check_needs_rehash(stored)

@@ -117,6 +117,13 @@ class Principals:
         )
         return principal
 
+    def rehash(self, secret: Secret, password: str) -> None:
+        """Stores another hash of the same password, unless the password has been replaced meanwhile."""
+        with self._database.write() as execute:
+            execute(
+                "UPDATE principal SET password=? WHERE id=? AND stamp=?", (password, secret.principal.id, secret.stamp)
+            )
+
     def set_disabled(self, name: str, disabled: bool) -> Principal:
         """Closes or opens the account to its owner; nothing is deleted. Raises UnknownName."""
         principal = self.get(name)

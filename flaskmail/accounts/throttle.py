@@ -10,11 +10,8 @@ from pathlib import Path
 
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.schema import THROTTLE
+from flaskmail.config.kinds import Rate
 
-TRIES = 10
-"""How many wrong passwords a key may have before it has to wait."""
-FORGET = 60.0
-"""Seconds after which one wrong password is forgotten."""
 KNOWN = 90 * 86400.0
 """Seconds for which an address from which an account was used counts as one of its own."""
 
@@ -32,14 +29,14 @@ def client_key(address: str) -> str:
     return str(ip)
 
 
-def drained(level: float, elapsed: float) -> float:
+def drained(level: float, elapsed: float, rate: Rate) -> float:
     """What is left of ``level`` after ``elapsed`` seconds (a clock set back counts as no time)."""
-    return max(0.0, level - max(0.0, elapsed) / FORGET)
+    return max(0.0, level - max(0.0, elapsed) * rate.count / rate.seconds)
 
 
-def wait_for(level: float) -> float:
-    """Seconds until one more try is allowed; 0 for now."""
-    return max(0.0, (level - (TRIES - 1)) * FORGET)
+def wait_for(level: float, rate: Rate) -> float:
+    """Seconds until one more try is allowed; 0 for now. ``rate.count`` tries are allowed at once."""
+    return max(0.0, (level - (rate.count - 1)) * rate.seconds / rate.count)
 
 
 def _key(*parts: str) -> bytes:
@@ -51,13 +48,14 @@ class Throttle:
     """Leaky buckets in ``<data>/throttle.db``.
 
     A try from an address that the account was used from before counts for that pair alone, so strangers cannot lock an owner
-    out; any other try counts for the address and for the account. Names are stored as hashes only. clock: seconds since 1970.
+    out; any other try counts for the address and for the account. Names are stored as hashes only. rate: tries that may be
+    wrong, in how many seconds. clock: seconds since 1970.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, rate: Rate, *, clock: Callable[[], float] = time.time) -> None:
         # A power cut may cost the last few counts; nothing that was promised.
         self._database = Database(path, THROTTLE, synchronous="NORMAL")
-        self._clock = clock
+        self._rate, self._clock = rate, clock
 
     def enter(self, address: str, name: str) -> float:
         """Counts a try before its password is looked at. Answers 0, or the seconds to wait (then nothing is counted)."""
@@ -67,15 +65,16 @@ class Throttle:
         if wait:
             return wait
         with self._database.write() as execute:
-            execute("DELETE FROM failures WHERE at < ?", (now - TRIES * FORGET,))
+            execute("DELETE FROM failures WHERE at < ?", (now - self._rate.seconds,))
             execute("DELETE FROM known WHERE at < ?", (now - KNOWN,))
             levels = []
             for key in keys:
                 row = execute("SELECT level, at FROM failures WHERE key=?", (key,))
-                level = drained(row[0][0], now - row[0][1]) if row else 0.0
+                level = drained(row[0][0], now - row[0][1], self._rate) if row else 0.0
                 # Another worker may have counted since the look above.
-                if wait_for(level):
-                    return wait_for(level)
+                wait = wait_for(level, self._rate)
+                if wait:
+                    return wait
                 levels.append((key, level + 1.0))
             for key, level in levels:
                 execute("INSERT OR REPLACE INTO failures(key, level, at) VALUES(?,?,?)", (key, level, now))
@@ -103,7 +102,7 @@ class Throttle:
 
     def _wait(self, key: bytes, now: float) -> float:
         row = self._database.row("SELECT level, at FROM failures WHERE key=?", (key,))
-        return 0.0 if row is None else wait_for(drained(row[0], now - row[1]))
+        return 0.0 if row is None else wait_for(drained(row[0], now - row[1], self._rate), self._rate)
 
     def close(self) -> None:
         """Closes this process's connection."""
