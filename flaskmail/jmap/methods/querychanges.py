@@ -1,0 +1,165 @@
+"""Foo/queryChanges for every declared type (RFC 8620 section 5.6).
+
+No old result is kept. Whatever a touched record (or, where groups matter, a record of its group) did to the result is undone by
+removing it and done again by adding it where it stands now; all others are as they were, in the same order. So the client's
+splicing ends in exactly the present result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from flaskmail.errors import MethodError
+from flaskmail.jmap.conditions import (
+    And,
+    Compare,
+    Condition,
+    Contains,
+    HasMember,
+    HasOtherMember,
+    InGroup,
+    Matches,
+    Not,
+    Or,
+    Query,
+    Sort,
+    SortBy,
+)
+from flaskmail.jmap.context import Context
+from flaskmail.jmap.datatype import DataType
+from flaskmail.jmap.method import Method
+from flaskmail.jmap.methods.query import COMMON, Asked, operands, parse_common, query_state
+from flaskmail.jmap.storage import Reader, Record
+from flaskmail.values import checks
+
+_KNOWN: Mapping[str, checks.Check] = {
+    **COMMON,
+    "sinceQueryState": checks.text,
+    "maxChanges": checks.optional(checks.unsigned),
+    "upToId": checks.optional(checks.identifier),
+}
+_STATE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+
+
+def _too_many(most: int) -> MethodError:
+    return MethodError("tooManyChanges", f"There are more than {most} changes; ask for more, or query again.")
+
+
+def _cannot(sentence: str) -> MethodError:
+    return MethodError("cannotCalculateChanges", sentence)
+
+
+def _is_fixed(kind: DataType, name: str) -> bool:
+    prop = kind.props.get(name)
+    return prop is not None and prop.immutable
+
+
+def _fixed_condition(kind: DataType, condition: Condition) -> bool:
+    match condition:
+        case Compare(column, _, _) | Contains(column, _):
+            return _is_fixed(kind, column)
+        case HasMember(prop, _) | HasOtherMember(prop, _):
+            return _is_fixed(kind, prop)
+        # The search index of a record is written when it is created, and never again.
+        case Matches() | And() | Or() | Not():
+            return True
+        case _:
+            return False
+
+
+def _fixed_sort(kind: DataType, sort: Sort) -> bool:
+    if isinstance(sort, SortBy):
+        return _is_fixed(kind, sort.column)
+    return sort.quantifier is None and _is_fixed(kind, sort.prop)
+
+
+def reads_immutable_only(kind: DataType, asked: Asked) -> bool:
+    """Whether a record's place in the result depends on nothing but immutable properties of its own.
+
+    Then no update moves anything, and ``upToId`` may be heeded (RFC 8620 section 5.6). With ``collapse`` other records of the
+    group decide too.
+    """
+    return (
+        not asked.collapse
+        and all(_fixed_condition(kind, one) for one in operands(asked.condition))
+        and all(_fixed_sort(kind, one) for one in asked.sort)
+    )
+
+
+def _reads_groups(asked: Asked) -> bool:
+    return (
+        asked.collapse
+        or any(isinstance(one, InGroup) for one in operands(asked.condition))
+        or any(not isinstance(one, SortBy) and one.quantifier is not None for one in asked.sort)
+    )
+
+
+def _moved(
+    kind: DataType, reader: Reader, asked: Asked, since: int, most: int, max_changes: int | None
+) -> tuple[list[str], set[str]]:
+    """(ids that may have been in the old result and have left it or moved in it, ids to look for in the new one)."""
+    if reads_immutable_only(kind, asked):
+        changes = reader.changes(kind.name, since, None)
+        return changes.destroyed, set(changes.created)
+    touched = reader.touched(kind.name, since, most, group=_reads_groups(asked))
+    if touched is None:
+        if max_changes is not None and max_changes <= most:
+            raise _too_many(max_changes)
+        raise _cannot(f"More than {most} records have changed since; query again.")
+    changes = reader.changes(kind.name, since, None)
+    # What was created since was not in the old result; neither was what came and went since, which ``changes`` leaves out.
+    there = reader.existing(kind.name, touched).difference(changes.created).union(changes.destroyed)
+    return [id for id in touched if id in there], set(touched)
+
+
+def _changes(kind: DataType, ctx: Context, arguments: Record) -> Record:
+    asked = parse_common(kind, arguments, _KNOWN)
+    if "sinceQueryState" not in arguments:
+        raise MethodError("invalidArguments", "sinceQueryState must be given.")
+    old, max_changes, up_to = arguments["sinceQueryState"], arguments.get("maxChanges"), arguments.get("upToId")
+    if not asked.calculable:
+        raise _cannot("Changes cannot be calculated for this filter, sort or arrangement.")
+    assert ctx.account is not None
+    with ctx.store.read(ctx.account.id) as reader:
+        since, now = int(old) if _STATE.fullmatch(old) else None, reader.state(kind.name)
+        if since is None or since > now:
+            raise _cannot("The server does not know this sinceQueryState.")
+        answer: Record = {
+            "accountId": ctx.account.id,
+            "oldQueryState": old,
+            "newQueryState": query_state(reader, kind),
+            "removed": [],
+            "added": [],
+        }
+        removed: list[str] = []
+        wanted: set[str] = set()
+        if since < now:
+            removed, wanted = _moved(kind, reader, asked, since, ctx.limits.maxChanges, max_changes)
+            if max_changes is not None and len(removed) > max_changes:
+                raise _too_many(max_changes)
+        if wanted:
+            result = reader.query(kind.name, Query(asked.condition, asked.sort, asked.collapse)).ids
+            total: int | None = len(result)
+        else:
+            # A window of nothing: only the total, if that was asked for.
+            result, total = [], None
+            if asked.total:
+                query = Query(asked.condition, asked.sort, asked.collapse, limit=0, total=True)
+                total = reader.query(kind.name, query).total
+    end = len(result)
+    if up_to is not None and reads_immutable_only(kind, asked) and up_to in result:
+        # RFC 8620 section 5.6: what was added behind upToId is left out, if sort and filter read immutable properties only.
+        end = result.index(up_to) + 1
+    added = [{"id": id, "index": index} for index, id in enumerate(result[:end]) if id in wanted]
+    if max_changes is not None and len(removed) + len(added) > max_changes:
+        raise _too_many(max_changes)
+    answer["removed"], answer["added"] = removed, added
+    if asked.total:
+        answer["total"] = total
+    return answer
+
+
+def query_changes_method(kind: DataType) -> Method:
+    """Foo/queryChanges of a declared type. RFC 8620 section 5.6."""
+    return Method(f"{kind.name}/queryChanges", kind.capability, lambda ctx, arguments: _changes(kind, ctx, arguments))
