@@ -136,7 +136,6 @@ class Server:
         kinds.LOG,
         "-",
         'One line for each request: a path, "-" for standard output, or false for none.',
-        reloadable=False,
     )
     log_level: str = setting(
         kinds.choice("debug", "info", "warning", "error", "critical"),

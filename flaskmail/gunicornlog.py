@@ -1,0 +1,58 @@
+"""Where the log goes: gunicorn's logger, which also sets up the loggers ``flaskmail`` and ``flaskmail.access``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from gunicorn import glogging
+
+from flaskmail.config import current
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """What flaskmail logs goes where gunicorn's messages go, in the same form and at the same level.
+
+    ``flaskmail.access`` carries finished lines, one for each request; they go to ``server.access-log``. SIGUSR1 opens files
+    anew, after they have been rotated.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        """Called by gunicorn at the start and after each reload. SystemExit at the start when the access log cannot be opened."""
+        super().setup(cfg)
+        messages = logging.getLogger("flaskmail")
+        messages.setLevel(self.loglevel)
+        messages.propagate = False
+        for handler in list(messages.handlers):
+            messages.removeHandler(handler)
+        for handler in self.error_log.handlers:
+            messages.addHandler(handler)
+        access = logging.getLogger("flaskmail.access")
+        access.propagate = False
+        old = list(access.handlers)
+        try:
+            new = _access_handler(current().server.access_log)
+        except OSError as error:
+            if not old:
+                raise SystemExit(f"flaskmail cannot open its access log: {error}") from None
+            self.error_log.error("The access log cannot be opened, the old one stays in use: %s", error)
+            return
+        for handler in old:
+            access.removeHandler(handler)
+            handler.close()
+        access.addHandler(new)
+        # Whoever writes the lines asks first: a line that nobody wants is not put together.
+        access.setLevel(logging.CRITICAL + 1 if isinstance(new, logging.NullHandler) else logging.INFO)
+
+
+def _access_handler(target: str | None) -> logging.Handler:
+    handler: logging.Handler
+    if target is None:
+        handler = logging.NullHandler()
+    elif target == "-":
+        handler = logging.StreamHandler(sys.stdout)
+    else:
+        handler = logging.FileHandler(target, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
