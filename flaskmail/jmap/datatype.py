@@ -159,6 +159,21 @@ class DataType:
 
         return Prepared(record_to_create(self, sent))
 
+    def prepare_copy(self, ctx: Context, source: Reader, reader: Reader, id: str, sent: Record) -> Prepared:
+        """The same for /copy (RFC 8620 section 5.4): the record ``id`` of the account that ``source`` reads, with the
+        properties ``sent`` (without ``id``) instead of its own. Raises SetError, ``notFound`` when there is no such record.
+
+        The default hands what a client could have sent of the original to ``prepare_create``. Properties with an xref are
+        not taken over, because their ids mean nothing in another account. A type with blobs brings them over itself."""
+        names = [
+            name
+            for name, prop in self.props.items()
+            if not (prop.computed or prop.internal or prop.server_set or prop.xref or name in sent)
+        ]
+        for original in source.get(self.name, [id], names):
+            return self.prepare_create(ctx, reader, {name: original[name] for name in names} | sent)
+        raise SetError("notFound", f"There is no {self.name} {id} to copy.")
+
     def commit_create(self, ctx: Context, txn: Txn, prepared: Prepared) -> Record:
         """Stores a prepared record and answers it whole, with ``id``. Raises SetError before anything is written.
 
@@ -170,6 +185,11 @@ class DataType:
         self.created(ctx, txn, record)
         return record
 
+    def told_on_create(self) -> Sequence[str]:
+        """Properties, besides ``id``, that a created record's answer holds unless the client sent that value (RFC 8620
+        section 5.3); those that are not stored are computed. Default: what /get answers. RFC 8621 section 4.6 names fewer."""
+        return self.default_properties()
+
     def update_needs(self) -> Sequence[str]:
         """Stored properties that an update has to read besides those that it patches: those that ``validate`` and
         ``updated`` look at. Default: every stored property."""
@@ -179,13 +199,15 @@ class DataType:
         """Rules that props alone cannot say; old is None on create. Raises SetError. May complete ``new``."""
 
     def before_destroy(self, ctx: Context, txn: Txn, old: Record, arguments: Mapping[str, Json]) -> None:
-        """Raises SetError when the record may not go; may destroy what goes with it."""
+        """Raises SetError when the record may not go; may destroy records of other types that go with it. ``old`` holds
+        ``update_needs``."""
 
     def created(self, ctx: Context, txn: Txn, record: Record) -> None:
         """Keeps counters and other records right after a create, in its transaction."""
 
     def updated(self, ctx: Context, txn: Txn, old: Record, new: Record) -> None:
-        """The same after an update; both hold ``update_needs`` and what was patched."""
+        """The same after an update; both hold ``update_needs`` and what was patched. Other records of this type are changed
+        only by what ``Txn.gather`` settles: a /set reads all that it updates or destroys beforehand."""
 
     def destroyed(self, ctx: Context, txn: Txn, old: Record) -> None:
         """The same after a destroy."""
