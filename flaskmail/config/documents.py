@@ -1,0 +1,105 @@
+"""The settings for people, made from the declarations: the example file, the page of documentation, what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flaskmail.config.settings import Declaration, Settings, declarations, subsections
+
+_INTRODUCTION = """\
+The settings stand in one TOML file: the one that the environment variable `FLASKMAIL_CONFIG` names, else `./config.toml`.
+Without a file every default below holds. `FLASKMAIL_DATA` names the data folder and wins over `storage.path`. Relative
+paths start from the folder of the file.
+
+* `flaskmail config check [FILE]` lists everything that is wrong: file, key, what was found, what was expected, and the
+  nearest right name. An unknown key is an error.
+* `flaskmail config show` prints the settings in force and where each comes from.
+* `flaskmail config example` prints [config.example.toml](../config.example.toml): every key with its default.
+
+**Sizes** are numbers of octets or texts like `"50 MB"` (50,000,000) and `"48 MiB"` (48 × 1,048,576). **Times** are seconds
+or texts like `"30s"`, `"5m"`, `"2h"`, `"1d"`. **Rates** are texts like `"10/1m"`: ten a minute.
+
+**Secrets** need not stand in the file: in every text, `%{env:NAME}%` is replaced by an environment variable and
+`%{file:/path}%` by the content of a file (without line ends at its end). `config show` and error messages show the text
+as it was written.
+
+**Reloading.** `kill -HUP` of gunicorn's master process reads the file again. New workers use it; the old ones end their
+requests first. A file with a mistake changes nothing, and the log says what is wrong. Keys marked *restart* keep their
+value until a restart; the log names those that have changed.
+
+Options given to gunicorn itself win over the file: `gunicorn -b 127.0.0.1:9000 -w 4 wsgi:app`.
+"""
+
+
+def tables(section: type[Any] = Settings, prefix: str = "") -> Iterator[tuple[str, str, list[Declaration]]]:
+    """Every table with settings of its own: dotted name, what it is about, its settings."""
+    for name, below in subsections(section):
+        key = prefix + name
+        own = [declaration for declaration in declarations(below, f"{key}.") if declaration.section == key]
+        if own:
+            yield key, " ".join((below.__doc__ or "").split()), own
+        yield from tables(below, f"{key}.")
+
+
+def example() -> str:
+    """``config.example.toml``: every key, commented, with its default."""
+    lines = [
+        "# Every setting of flaskmail with its default. A file with other names or misspelt ones is refused.",
+        "# Copy it to config.toml and change what you need. docs/configuration.md explains sizes, times and secrets.",
+        "",
+    ]
+    for name, about, own in tables():
+        lines += [f"# {line}" for line in _wrapped(about)]
+        lines += [f"[{name}]"]
+        for one in own:
+            lines += [f"# {line}" for line in _wrapped(one.doc)]
+            if one.default is None:
+                lines += [f"# Not set by default. Example:\n#{one.name} = {one.example}"]
+            else:
+                lines += [f"#{one.name} = {one.kind.write(one.default)}"]
+        lines += [""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def page() -> str:
+    """``docs/configuration.md``."""
+    lines = ["# Configuration", "", _INTRODUCTION]
+    for name, about, own in tables():
+        lines += [f"## [{name}]", "", about, ""]
+        for one in own:
+            default = "not set" if one.default is None else f"`{one.kind.write(one.default)}`"
+            restart = "" if one.reloadable else " · *restart*"
+            example = f" Example: `{one.name} = {one.example}`." if one.example else ""
+            lines += [f"* **`{one.key}`** · {one.kind.expected} · default: {default}{restart}  "]
+            lines += [f"  {one.doc}{example}"]
+        lines += [""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def in_force(settings: Settings) -> list[dict[str, Any]]:
+    """The settings as ``config show`` prints them, in order: key, value (TOML text, None when not set), origin.
+
+    The value of a secret, and what a macro stands for, is never in it.
+    """
+    found = []
+    for one in declarations():
+        value = settings.value(one.key)
+        text: str | None = one.kind.write(value)
+        if not text:
+            text = None
+        elif one.secret:
+            text = '"(secret)"'
+        elif one.key in settings.written:
+            text = settings.written[one.key]
+        found.append({"key": one.key, "value": text, "origin": settings.origin(one.key)})
+    return found
+
+
+def _wrapped(text: str, width: int = 110) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
