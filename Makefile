@@ -1,0 +1,76 @@
+# make run    sets up .venv when it has to, and serves on 127.0.0.1:8080
+# make test   sets up .venv when it has to, and runs every check and test that a commit needs
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
+RUFF = $(VENV)/bin/python -m ruff
+# What the caller's shell says about settings concerns `make run`; tests bring their own.
+TEST_ENV = env -u FLASKMAIL_CONFIG -u FLASKMAIL_DATA
+CODE = flaskmail tests benchmarks plugins wsgi.py gunicorn.conf.py
+
+# A virtual environment whose Python has gone (an upgrade, a moved folder) is made anew.
+ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
+ifneq ($(shell $(VENV)/bin/python -c 'import sys; print(sys.prefix)' 2>/dev/null),$(abspath $(VENV)))
+$(shell rm -rf $(VENV))
+endif
+endif
+
+.PHONY: run test test-long lint docs setup setup-test clean help
+.DELETE_ON_ERROR:
+
+run: setup
+	@exec $(VENV)/bin/python -m gunicorn wsgi:app
+
+test: setup-test lint
+	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m "not long"
+
+test-long: setup-test
+	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m long
+
+lint: setup-test
+	@echo "Checking style and types"
+	@$(RUFF) check --quiet --config .ci/ruff.toml $(wildcard $(CODE))
+	@$(RUFF) format --quiet --check --config .ci/ruff.toml $(wildcard $(CODE))
+	@$(VENV)/bin/python -m mypy --strict flaskmail $(wildcard wsgi.py)
+
+docs: setup
+	@$(VENV)/bin/flaskmail config example > config.example.toml
+	@$(VENV)/bin/flaskmail config example --markdown > docs/configuration.md
+
+setup: $(VENV)/.run
+setup-test: $(VENV)/.test $(VENV)/.node
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python 3.11 or newer: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11. Name a newer one: make run PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) (the first time, about a minute)"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module does not work. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+# Stamps are written last: an installation that was interrupted is done again.
+$(VENV)/.run: $(VENV)/.made setup.cfg pyproject.toml
+	@echo "Installing flaskmail and what it needs"
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made setup.cfg pyproject.toml
+	@echo "Installing flaskmail and what its tests need"
+	@$(PIP) install -e '.[test,dev]'
+	@touch $(VENV)/.run $@
+
+# A JMAP client in JavaScript. Without npm, or without a network, its test is skipped and says so.
+$(VENV)/.node: $(VENV)/.test $(wildcard tests/wire/node/package-lock.json)
+	@if command -v npm >/dev/null; then \
+	  echo "Installing the JavaScript client for the tests"; \
+	  npm ci --silent --no-audit --no-fund --prefix tests/wire/node || { echo "npm could not install it; its test will be skipped" >&2; exit 0; }; \
+	fi; touch $@
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/wire/node/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@echo "make run | test | test-long | lint | docs | clean"
