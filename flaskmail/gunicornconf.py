@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flaskmail.config import Settings, adopt, diff, load, merge
-from flaskmail.errors import ConfigError
+from flaskmail.errors import ConfigError, FlaskmailError
 
 
 def options(settings: Settings) -> dict[str, Any]:
@@ -90,6 +90,37 @@ def on_starting(server: Any) -> None:
     from gunicorn.http import wsgi
 
     wsgi.SERVER = "flaskmail"
+
+
+def when_ready(server: Any) -> None:
+    """A hook of gunicorn's, in the master when its sockets are open and before it forks: the first start makes the
+    administrator and says so. Nothing happens for an application that is not flaskmail's."""
+    from flaskmail.app import announce
+
+    app = server.app.wsgi()
+    if "flaskmail" in getattr(app, "extensions", ()):
+        scheme = "https" if server.cfg.is_ssl else "http"
+        announce(app, [listener.getsockname() for listener in server.LISTENERS], scheme)
+        app.extensions["flaskmail"].close()
+
+
+def when_ready(server: Any) -> None:
+    """A hook of gunicorn's, in the master when it listens and has not forked: the first start makes the administrator.
+
+    SystemExit with a sentence when the data folder cannot be used."""
+    from flaskmail.app import announce
+
+    app = server.app.wsgi()
+    own = getattr(app, "extensions", {}).get("flaskmail")
+    if own is None:
+        return
+    try:
+        announce(app, [listener.sock.getsockname() for listener in server.LISTENERS])
+    except (FlaskmailError, OSError) as error:
+        raise SystemExit(f"flaskmail cannot start with the data folder {settings.storage.path}: {error}") from None
+    finally:
+        # Workers open their own files: a database connection must not cross a fork.
+        own.close()
 
 
 def on_reload(server: Any) -> None:

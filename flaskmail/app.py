@@ -1,0 +1,105 @@
+"""The Flask application: ``create_app()`` for any WSGI server, and what the first start says."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, request
+
+from flaskmail.config import Settings
+from flaskmail.server import Server
+from flaskmail.web import discovery_blueprint, jmap_blueprint
+from flaskmail.web.admission import install
+
+Address = str | tuple[Any, ...]
+"""A listening socket's ``getsockname()``: the path of a Unix socket, or (host, port, …)."""
+
+
+def create_app(settings: Settings | None = None, *, server: Server | None = None, first_start: bool = True) -> Flask:
+    """The whole server as a WSGI application; ``app.extensions["flaskmail"]`` is its Server.
+
+    settings: None for those in force in the process. server: one that is joined already; then ``settings`` is not used.
+    first_start: whether to make the administrator when there is none. Nothing is opened yet, except for that outside of
+    gunicorn; under gunicorn it is done when the sockets are open.
+    ConfigError when the settings are wrong."""
+    server = server or Server(settings)
+    app = Flask("flaskmail", static_folder=None, template_folder=None)
+    app.extensions["flaskmail"] = server
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    install(app, server)
+    app.register_blueprint(jmap_blueprint(server, self_reliant=False))
+    app.register_blueprint(discovery_blueprint(server, self_reliant=False))
+
+    if not first_start:
+        return app
+    announced = False
+
+    def begin() -> None:
+        # For a gunicorn with somebody's own configuration, which does not call announce().
+        nonlocal announced
+        if not announced:
+            announced = True
+            port = str(request.environ.get("SERVER_PORT", ""))
+            announce(app, [("127.0.0.1", int(port))] if port.isdigit() else [], request.environ["wsgi.url_scheme"])
+
+    app.before_request(begin)
+    if "gunicorn.arbiter" not in sys.modules:
+        announced = True
+        announce(app, [])
+        server.close()
+    return app
+
+
+def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None) -> None:
+    """Makes the administrator if there is none, and says so once on stderr, with its password.
+
+    addresses: the listening sockets, as far as known; else the settings' ``server.bind``. scheme: "http" or "https"; None
+    to go by the settings. Called by the first process of the server before it forks, so nothing is left open."""
+    server: Server = app.extensions["flaskmail"]
+    password = server.ensure_admin()
+    if password is None:
+        return
+    settings = server.settings
+    scheme = scheme or ("https" if settings.server.tls.certificate else "http")
+    address = addresses[0] if addresses else bound(settings.server.bind[0])
+    sys.stderr.write(greeting(address, scheme, settings.server.http.url, password))
+    sys.stderr.flush()
+
+
+def bound(listener: str) -> Address:
+    """The address of a ``server.bind`` entry: "host:port", "[ipv6]:port" or "unix:/path"."""
+    if listener.startswith("unix:"):
+        return listener.removeprefix("unix:")
+    host, _, port = listener.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def greeting(address: Address, scheme: str, url: str | None, password: str) -> str:
+    """What the first start prints. address: of a listening socket; url: the configured base URL, or None."""
+    arguments = ["curl", "-u", f"admin:{password}"]
+    if isinstance(address, str):
+        local = f"{scheme}://localhost"
+        arguments += ["--unix-socket", address]
+    else:
+        host, port = str(address[0]), address[1]
+        if host in ("", "0.0.0.0", "::", "127.0.0.1", "::1"):
+            host = "localhost"
+        local = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    if scheme == "https":
+        # The certificate names the public host, not this machine's address for itself.
+        arguments.append("--insecure")
+    line = shlex.join([*arguments, f"{local}/.well-known/jmap"])
+    return (
+        "\n"
+        "This is the first start: the administrator was made.\n"
+        "    user name: admin\n"
+        f"    password:  {password}\n"
+        f"    session:   {(url or local).rstrip('/')}/.well-known/jmap\n"
+        "Try it:\n"
+        f"    {line}\n"
+        "The password is not shown again; `flaskmail account set-password admin` makes a new one.\n"
+        "\n"
+    )

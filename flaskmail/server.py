@@ -1,0 +1,269 @@
+"""The Server: settings, store, data types, plugins and accounts, joined. The only place where that happens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from flaskmail import config
+from flaskmail.accounts.directory import Directory
+from flaskmail.accounts.faults import DirectoryError, NameTaken
+from flaskmail.accounts.names import ADMIN, account_name
+from flaskmail.accounts.passwords import make_password
+from flaskmail.accounts.principals import Principal, new_account_id
+from flaskmail.config import Settings
+from flaskmail.datatypes import core, mail
+from flaskmail.jmap.context import AccountAccess, Context, Limits
+from flaskmail.jmap.datatype import DataType
+from flaskmail.jmap.dispatch import Engine
+from flaskmail.jmap.session import session_object
+from flaskmail.jmap.storage import Store
+
+BUILT_IN = (core, mail)
+
+
+StoreMaker = Callable[[Path, Mapping[str, DataType]], Store]
+"""Makes the store once the data types are known, by name; the path is the data folder."""
+
+
+def sqlite_store(root: Path, types: Mapping[str, DataType]) -> Store:
+    """The store of a server that nobody gave another one."""
+    from flaskmail.store.sqlite import SqliteStore
+
+    return SqliteStore(root, types)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The session object (RFC 8620 section 2) as it is sent. state: its ``state``."""
+
+    body: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What ``Server.create_account`` did. domain: the domain that was made for it, or None."""
+
+    principal: Principal
+    domain: str | None
+
+
+class _Process:
+    """What a process holds; made at first use, and anew after a fork."""
+
+    def __init__(self, settings: Settings, make_store: StoreMaker, plugins: Iterable[object]) -> None:
+        self.pid = os.getpid()
+        self.settings = settings
+        self.limits = Limits(**settings.limits())
+        self.types: Mapping[str, DataType] = _types(settings, plugins)
+        self.engine = Engine(
+            types=self.types,
+            methods=[method for module in BUILT_IN for method in module.METHODS],
+            capabilities=[capability for module in BUILT_IN for capability in module.CAPABILITIES],
+            limits=self.limits,
+            strict_using=settings.jmap.strict_using,
+        )
+        self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
+        self.directory = Directory(settings.storage.path, settings.authentication)
+        self.store = make_store(settings.storage.path, self.types)
+        self.accounts = lru_cache(maxsize=10_000)(self._accounts)
+        self.session = lru_cache(maxsize=1000)(self._session)
+
+    def _accounts(self, principal: Principal) -> Mapping[str, AccountAccess]:
+        if principal.admin:
+            return MappingProxyType({})
+        quota = self.settings.account.quota if principal.quota is None else principal.quota
+        return MappingProxyType({principal.id: AccountAccess(principal.id, principal.name, quota=quota)})
+
+    def _session(self, principal: Principal, base_url: str) -> Session:
+        found = session_object(self.engine, principal.name, self.accounts(principal), base_url)
+        return Session(msgspec.json.encode(found), found["state"])
+
+
+def _types(settings: Settings, plugins: Iterable[object]) -> Mapping[str, DataType]:
+    found: dict[str, DataType] = {}
+    for module in BUILT_IN:
+        found.update(_by_name(module.types()))
+    return found
+
+
+def _by_name(types: Iterable[DataType]) -> dict[str, DataType]:
+    return {kind.name: kind for kind in types}
+
+
+class Server:
+    """One mail server: what the web, the command line and the tests work with.
+
+    settings: None for those in force in the process (:func:`flaskmail.config.current`, asked anew after a fork, so that a
+    reload reaches new workers). store: makes the store; default SQLite below ``storage.path``. plugins: further plugin
+    objects beside those that the settings name.
+
+    Making one opens nothing. Whatever holds a file or a lock is made at first use, in the process that uses it.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, store: StoreMaker = sqlite_store, plugins: Iterable[object] = ()
+    ) -> None:
+        self._settings, self._make_store, self._plugins = settings, store, tuple(plugins)
+        self._lock = threading.Lock()
+        self._process: _Process | None = None
+
+    @property
+    def _now(self) -> _Process:
+        process = self._process
+        if process is None or process.pid != os.getpid():
+            with self._lock:
+                process = self._process
+                if process is None or process.pid != os.getpid():
+                    process = _Process(self._settings or config.current(), self._make_store, self._plugins)
+                    self._process = process
+        return process
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force in this process."""
+        return self._now.settings
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the settings."""
+        return self._now.limits
+
+    @property
+    def types(self) -> Mapping[str, DataType]:
+        """The data types by name: built-in ones and those of plugins."""
+        return self._now.types
+
+    @property
+    def engine(self) -> Engine:
+        """What answers API requests."""
+        return self._now.engine
+
+    @property
+    def store(self) -> Store:
+        """The store of every account's data."""
+        return self._now.store
+
+    @property
+    def directory(self) -> Directory:
+        """Principals, domains, tokens."""
+        return self._now.directory
+
+    def authenticate(self, authorization: str | None, address: str) -> Principal:
+        """See :meth:`flaskmail.accounts.authentication.Authenticator.authenticate`."""
+        return self._now.directory.authenticator.authenticate(authorization, address)
+
+    def accounts_of(self, principal: Principal) -> Mapping[str, AccountAccess]:
+        """The accounts that the principal may use, by id: its own; none for ``admin``."""
+        return self._now.accounts(principal)
+
+    def context_for(self, principal: Principal) -> Context:
+        """The context of one request of this principal."""
+        now = self._now
+        return Context(
+            store=now.store,
+            types=now.types,
+            limits=now.limits,
+            accounts=now.accounts(principal),
+            username=principal.name,
+            blob_finders=now.blob_finders,
+        )
+
+    def session(self, principal: Principal, base_url: str) -> Session:
+        """The principal's session object. base_url: what its URLs begin with, without a final slash."""
+        return self._now.session(principal, base_url)
+
+    def handle(self, principal: Principal, body: bytes, base_url: str) -> bytes:
+        """Answers one API request (RFC 8620 section 3.3) with the JSON of its response. Raises RequestError."""
+        now = self._now
+        return now.engine.handle(self.context_for(principal), body, now.session(principal, base_url).state)
+
+    # ---- administration
+    def create_account(
+        self, name: str, password: str, *, description: str = "", quota: int | None = None
+    ) -> NewAccount:
+        """Makes an account with the records that every data type starts with. quota: octets, None for the default.
+
+        Raises BadName, BadPassword or NameTaken; then nothing is left behind."""
+        wanted, domain = account_name(name)
+        directory, store = self.directory, self.store
+        if directory.principals.secret(wanted) is not None:
+            raise NameTaken(f"the account {wanted!r} exists already")
+        hashed = directory.passwords.hash(password)
+        id = new_account_id()
+        if domain is not None:
+            store.create_account(id)
+        try:
+            if domain is not None:
+                self._found(id, wanted, quota)
+            # The account exists from here on: its mail is there before anybody can sign in.
+            principal, made = directory.principals.add(id, wanted, hashed, description=description, quota=quota)
+        except BaseException:
+            if domain is not None:
+                store.delete_account(id)
+            raise
+        return NewAccount(principal, domain if made else None)
+
+    def _found(self, id: str, name: str, quota: int | None) -> None:
+        now = self._now
+        access = AccountAccess(id, name, quota=quota)
+        context = Context(
+            store=now.store,
+            types=now.types,
+            limits=now.limits,
+            accounts={id: access},
+            username=name,
+            account=access,
+            blob_finders=now.blob_finders,
+        )
+        with now.store.write(id) as txn:
+            for kind in now.types.values():
+                kind.account_made(context, txn)
+
+    def delete_account(self, name: str) -> Principal:
+        """Removes an account and everything in it; its credentials end first. Raises UnknownName, or DirectoryError for
+        ``admin``, which can only be disabled."""
+        principal = self.directory.principals.get(name)
+        if principal.admin:
+            raise DirectoryError(f"{ADMIN!r} cannot be deleted; `flaskmail account disable {ADMIN}` keeps it out")
+        self.directory.principals.delete(principal.name)
+        self.store.delete_account(principal.id)
+        return principal
+
+    def ensure_admin(self) -> str | None:
+        """Makes the administrator when there is none and answers its password; None when there is one. Exactly one of all
+        processes that ask gets the password, which is not stored anywhere."""
+        directory = self.directory
+        if directory.principals.secret(ADMIN) is not None:
+            return None
+        password = make_password()
+        try:
+            directory.principals.add(new_account_id(), ADMIN, directory.passwords.hash(password))
+        except NameTaken:
+            return None
+        return password
+
+    def check(self) -> None:
+        """Raises StoreError when the server cannot work now."""
+        now = self._now
+        now.directory.check()
+        now.store.accounts()
+
+    def close(self) -> None:
+        """Closes what this process has open; the next use opens it again."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None and process.pid == os.getpid():
+                process.store.close()
+                process.directory.close()
+
+
+__all__ = ["NewAccount", "Server", "Session", "StoreMaker", "sqlite_store"]

@@ -1,0 +1,171 @@
+"""What every request passes on its way in: the Host header, who it is, how large it is, how many there are at once."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from flaskmail.accounts.principals import Principal
+from flaskmail.errors import RequestError, StoreError
+from flaskmail.server import Server
+from flaskmail.web import accesslog, problems
+from flaskmail.web.problems import limit_error
+
+# RFC 9110 section 7.2, RFC 3986 section 3.2: uri-host [ ":" port ].
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
+
+
+def install(target: Flask | Blueprint, server: Server) -> None:
+    """Gives an application, or a blueprint in a foreign one, the checks, the error responses and the access log."""
+
+    def arrive() -> None:
+        environ = request.environ
+        environ[accesslog.STARTED] = time.perf_counter()
+        check_host(environ)
+
+    def refused(error: RequestError) -> Response:
+        return problems.refused(error, server.settings.authentication.basic)
+
+    target.before_request(arrive)
+    target.after_request(accesslog.note)
+    target.register_error_handler(RequestError, refused)
+    target.register_error_handler(StoreError, problems.unavailable)
+    target.register_error_handler(HTTPException, problems.routing_failed)
+    target.register_error_handler(Exception, problems.failed)
+
+
+def check_host(environ: dict[str, Any]) -> None:
+    """Raises RequestError 400 for a malformed Host. A well-formed one is never used for anything either."""
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        # RFC 9112 section 3.2: required in HTTP/1.1.
+        if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            raise RequestError(400, "The request has no Host header.")
+    elif not _HOST.fullmatch(host):
+        raise RequestError(400, "The Host header is malformed.")
+
+
+def who(server: Server) -> Principal:
+    """The principal of the present request. Raises RequestError 400, 401, 429 or 503."""
+    environ = request.environ
+    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR") or "")
+    environ[accesslog.ACCOUNT] = principal.name
+    return principal
+
+
+def base_url(server: Server, prefix: str) -> str:
+    """What the URLs of the session begin with: the configured one, else localhost and the port that took the connection.
+
+    Never the Host header, which is the client's word. prefix: the blueprint's ``url_prefix``."""
+    configured = server.settings.server.http.url
+    if configured is not None:
+        return configured.rstrip("/") + prefix
+    environ = request.environ
+    scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+    return f"{scheme}://localhost{_port(environ, scheme)}{environ.get('SCRIPT_NAME', '')}{prefix}"
+
+
+def _port(environ: dict[str, Any], scheme: str) -> str:
+    port = str(environ.get("SERVER_PORT", ""))
+    # For a Unix socket gunicorn takes the port from the Host header; such a peer has no port of its own.
+    if not port.isdigit() or ("gunicorn.socket" in environ and "REMOTE_PORT" not in environ):
+        return ""
+    return "" if port == {"http": "80", "https": "443"}[scheme] else f":{port}"
+
+
+def refuse_encoding() -> None:
+    """Raises RequestError 415 for a request with a Content-Encoding: what it would unpack to has no bound."""
+    if request.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        # RFC 9110 section 15.5.16.
+        raise RequestError(415, "Requests may not have a Content-Encoding.", headers={"Accept-Encoding": "identity"})
+
+
+def announced_length() -> int | None:
+    """Content-Length; None when the body comes in chunks; 0 when there is none. Raises RequestError 400."""
+    environ = request.environ
+    text = environ.get("CONTENT_LENGTH")
+    if text:
+        if not text.isdigit() or not text.isascii() or len(text) > 18:
+            raise RequestError(400, "The Content-Length is not a number.")
+        return int(text)
+    # A server that sets this ends the stream where the body ends; without it nothing may be read.
+    return None if environ.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in environ else 0
+
+
+def read_body(limit: int) -> bytes:
+    """The body of an API request, of at most ``limit`` octets (maxSizeRequest); not an octet more is kept in memory.
+
+    Raises RequestError 400 when it is larger, or shorter than announced."""
+    length = announced_length()
+    if length is not None and length > limit:
+        raise too_large_request(limit)
+    stream = request.environ["wsgi.input"]
+    body: bytes = stream.read(limit + 1 if length is None else length) if length != 0 else b""
+    if length is None:
+        if len(body) > limit:
+            raise too_large_request(limit)
+    elif len(body) < length:
+        raise cut_short()
+    return body
+
+
+def too_large_request(limit: int) -> RequestError:
+    """The refusal of RFC 8620 section 3.6.1 for maxSizeRequest."""
+    return limit_error("maxSizeRequest", f"The request is larger than {limit} octets.")
+
+
+def cut_short() -> RequestError:
+    """The refusal of a body that ended before its announced length."""
+    return RequestError(400, "The body is shorter than its Content-Length.")
+
+
+class BodyReader:
+    """The request's body as a file that ends at ``length`` octets, and fails when it ends before."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        self._stream, self._left = stream, length
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` octets (-1: all that are left); b"" at the end. Raises RequestError when cut short."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        if wanted == 0:
+            return b""
+        found = self._stream.read(wanted)
+        if not found:
+            raise cut_short()
+        self._left -= len(found)
+        return found
+
+
+class Slots:
+    """How many requests of one kind each principal has at work in this process."""
+
+    def __init__(self, limit_name: str) -> None:
+        self._limit_name = limit_name
+        self._lock = threading.Lock()
+        self._taken: dict[str, int] = {}
+
+    @contextmanager
+    def slot(self, principal_id: str, limit: int) -> Iterator[None]:
+        """Holds one of ``limit`` slots. Raises RequestError 400 of RFC 8620 section 3.6.1 when all are taken."""
+        with self._lock:
+            taken = self._taken.get(principal_id, 0)
+            if taken >= limit:
+                raise limit_error(self._limit_name, f"More than {limit} of your requests are being worked on already.")
+            self._taken[principal_id] = taken + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                left = self._taken[principal_id] - 1
+                if left:
+                    self._taken[principal_id] = left
+                else:
+                    del self._taken[principal_id]

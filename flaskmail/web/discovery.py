@@ -1,0 +1,45 @@
+"""The blueprint ``discovery``: where clients start (RFC 8620 section 2.2), and what a supervisor asks."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from flaskmail.errors import RequestError, StoreError
+from flaskmail.server import Server
+from flaskmail.web.admission import install
+from flaskmail.web.jmap import session_response
+
+
+def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: bool = True) -> Blueprint:
+    """``/.well-known/jmap``, ``/healthz/live`` and ``/healthz/ready``; belongs at the root of the host.
+
+    jmap_prefix: the ``url_prefix`` under which the blueprint ``jmap`` was registered. self_reliant: see ``jmap_blueprint``."""
+    blueprint = Blueprint("discovery", __name__)
+    if self_reliant:
+        install(blueprint, server)
+    plain = {"strict_slashes": False, "merge_slashes": False}
+
+    @blueprint.get("/.well-known/jmap", **plain)
+    def well_known() -> Response:
+        # RFC 8620 section 2.2 allows a redirect; answering at once spares clients that lose the Authorization on the way.
+        return session_response(server, jmap_prefix.rstrip("/"))
+
+    @blueprint.get("/healthz/live", **plain)
+    def live() -> Response:
+        return _healthy()
+
+    @blueprint.get("/healthz/ready", **plain)
+    def ready() -> Response:
+        try:
+            server.check()
+        except StoreError as error:
+            raise RequestError(503, "The store cannot be read.", headers={"Retry-After": "5"}) from error
+        return _healthy()
+
+    return blueprint
+
+
+def _healthy() -> Response:
+    response = Response(b'{"status":"ok"}', content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
