@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flaskmail.jmap.datatype import DataType, Prop
+    from flaskmail.jmap.datatype import DataType
 
 # RFC 8620 sections 5.1, 5.3 and 5.5: the arguments that the standard methods have for every type.
 _GET = frozenset({"accountId", "ids", "properties"})
@@ -66,7 +66,7 @@ def _properties(cls: Any) -> Iterable[str]:
             yield from (f"property {name!r} {what}" for what in _property(prop))
 
 
-def _property(prop: Prop) -> Iterable[str]:
+def _property(prop: Any) -> Iterable[str]:
     if not callable(prop.check):
         yield "has a check that cannot be called"
         return

@@ -71,22 +71,22 @@ def record_to_create(kind: DataType, sent: Record) -> Record:
 
 
 def check_update(kind: DataType, old: Record, changed: Mapping[str, Json]) -> Record:
-    """Those of the top-level values ``changed`` by a patch that differ from ``old``, which must hold the stored ones of them.
+    """Those of the top-level values ``changed`` by a patch that differ from ``old``, which must hold what it has of them.
 
-    Sending a server-set or immutable property back as it is is right (RFC 8620 section 5.3); a computed one that is
-    not in ``old`` cannot be compared and is refused. Raises SetError ``invalidProperties`` that names all that are wrong.
+    Sending a server-set, computed or immutable property back as it is is right (RFC 8620 section 5.3).
+    Raises SetError ``invalidProperties`` that names all that are wrong.
     """
     wrong: dict[str, str] = {}
     out: Record = {}
     for name, value in changed.items():
         prop = kind.props.get(name)
-        if prop is None or prop.internal:
-            if name != "id":
-                wrong[name] = "is not a property of " + kind.name
-            elif value != old["id"]:
-                wrong[name] = "is set by the server"
+        if prop is not None and prop.internal:
+            wrong[name] = "is not a property of " + kind.name
         elif name in old and same(old[name], value):
             continue
+        elif prop is None:
+            server_set = name == "id" or kind.accepts(name)
+            wrong[name] = "is set by the server" if server_set else "is not a property of " + kind.name
         elif prop.server_set or prop.computed:
             wrong[name] = "is set by the server"
         elif prop.immutable:

@@ -1,0 +1,172 @@
+"""Updates of /set (RFC 8620 section 5.3): patches, rules, and updates that are only right together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flaskmail.errors import OverQuota, SetError
+from flaskmail.jmap.context import Context
+from flaskmail.jmap.datatype import DataType
+from flaskmail.jmap.methods.get import read_whole
+from flaskmail.jmap.methods.xrefs import Lookup, substituted_patch, xref_names
+from flaskmail.jmap.records import check_update, default_value, same
+from flaskmail.jmap.storage import Json, Record, Txn
+from flaskmail.values.pointer import PatchError, patched
+
+
+@dataclass(slots=True)
+class _Change:
+    """One update that a patch makes out of an old record. asked: top-level values as the client wants them; effective: those
+    that differ."""
+
+    id: str
+    old: Record
+    asked: Record
+    effective: Record
+
+
+class Updates:
+    """The updates of one call. updated: id -> what changed beyond what was asked, or None; failed: key as sent -> SetError."""
+
+    def __init__(self, ctx: Context, kind: DataType, txn: Txn, lookup: Lookup) -> None:
+        self._ctx, self._kind, self._txn, self._lookup = ctx, kind, txn, lookup
+        self._xrefs = xref_names(kind)
+        self._old: dict[str, Record] = {}
+        self.updated: dict[str, Record | None] = {}
+        self.failed: dict[str, SetError] = {}
+
+    def run(self, update: Mapping[str, Record], going: set[str]) -> None:
+        """Applies the patches; ``going`` are the ids that the same call destroys."""
+        ids = {key: self._lookup(key[1:]) if key[:1] == "#" else key for key in update}
+        self._read(update, [id for id in ids.values() if id is not None])
+        refused: dict[str, _Change] = {}
+        for key, patch in update.items():
+            id = ids[key]
+            try:
+                if id is None or id not in self._old:
+                    raise SetError("notFound", f"There is no such {self._kind.name}.")
+                if id in going:
+                    # RFC 8620 section 5.3: the server may skip the update of what the same call destroys.
+                    raise SetError("willDestroy", "The same call destroys it.")
+                change = self._change(id, patch)
+            except PatchError as error:
+                self.failed[key] = SetError("invalidPatch", str(error))
+            except SetError as error:
+                self.failed[key] = error
+            else:
+                try:
+                    self._apply(change)
+                except (SetError, OverQuota) as error:
+                    self.failed[key] = _as_set_error(error)
+                    refused[key] = change
+        if len(refused) > 1 or (refused and self.updated):
+            self._retry(refused)
+
+    def _read(self, update: Mapping[str, Record], ids: list[str]) -> None:
+        """Reads once what all patches need."""
+        names = dict.fromkeys(self._kind.update_needs())
+        for patch in update.values():
+            for pointer in patch:
+                name = pointer.partition("/")[0]
+                prop = self._kind.props.get(name)
+                if prop is not None and not prop.computed:
+                    names[name] = None
+        self._old = {record["id"]: record for record in self._txn.get(self._kind.name, ids, list(names))}
+
+    def _change(self, id: str, patch: Record) -> _Change:
+        """What a patch does. Raises PatchError, or SetError when the declaration does not allow it."""
+        old = self._old[id]
+        if self._xrefs:
+            patch = substituted_patch(self._xrefs, patch, self._lookup)
+        shown = self._with_computed(id, old, patch)
+        asked = patched(shown, patch, self._default)
+        return _Change(id, old, asked, check_update(self._kind, shown, asked))
+
+    def _with_computed(self, id: str, old: Record, patch: Record) -> Record:
+        """The old record with those computed properties that are sent: back as they are, they are right."""
+        names = {pointer.partition("/")[0] for pointer in patch}.difference(old)
+        wanted = [name for name in names if _is_made(self._kind, name)]
+        if not wanted:
+            return old
+        return {**read_whole(self._ctx, self._txn, self._kind, [id], wanted, {})[0], **old}
+
+    def _default(self, name: str) -> Json:
+        prop = self._kind.props.get(name)
+        return None if prop is None else default_value(prop)
+
+    def _apply(self, change: _Change) -> None:
+        """Validates and writes one change. SetError leaves everything as it was."""
+        if not change.effective:
+            self.updated.setdefault(change.id)
+            return
+        new = {**change.old, **change.effective}
+        self._kind.validate(self._ctx, self._txn, change.old, new)
+        differing = _difference(change.old, new)
+        if differing:
+            self._txn.update(self._kind.name, change.id, differing)
+        self._done(change, new, differing)
+
+    def _done(self, change: _Change, new: Record, differing: Record) -> None:
+        self._kind.updated(self._ctx, self._txn, change.old, new)
+        self._old[change.id] = new
+        # RFC 8620 section 5.3: what changed in a way that the patch did not ask for is told.
+        told = {
+            name: value
+            for name, value in differing.items()
+            if not (name in change.asked and same(change.asked[name], value)) and not self._kind.props[name].internal
+        }
+        before = self.updated.get(change.id)
+        self.updated[change.id] = {**(before or {}), **told} or None
+
+    def _retry(self, refused: dict[str, _Change]) -> None:
+        """RFC 8620 section 5.3: what is right only in the final state (two records that swap their names) is right.
+
+        Each refused change is tried once more, the last one first, and what is left is written together, validated against
+        that, and taken back when anything in it stays wrong.
+        """
+        for key in reversed(list(refused)):
+            change = self._again(refused[key])
+            try:
+                self._apply(change)
+            except (SetError, OverQuota):
+                continue
+            del refused[key], self.failed[key]
+        changes = {key: self._again(change) for key, change in refused.items()}
+        if len(changes) < 2 or len({change.id for change in changes.values()}) < len(changes):
+            return
+        new = {key: {**change.old, **change.effective} for key, change in changes.items()}
+        written = {key: dict(record) for key, record in new.items()}
+        for key, change in changes.items():
+            self._txn.update(self._kind.name, change.id, _difference(change.old, new[key]))
+        try:
+            for key, change in changes.items():
+                self._kind.validate(self._ctx, self._txn, change.old, new[key])
+        except (SetError, OverQuota):
+            for key, change in changes.items():
+                self._txn.update(self._kind.name, change.id, _difference(written[key], change.old))
+            return
+        for key, change in changes.items():
+            completed = _difference(written[key], new[key])
+            if completed:
+                self._txn.update(self._kind.name, change.id, completed)
+            self._done(change, new[key], _difference(change.old, new[key]))
+            del self.failed[key]
+
+    def _again(self, change: _Change) -> _Change:
+        """The same change of the record as it is by now."""
+        return _Change(change.id, self._old[change.id], change.asked, change.effective)
+
+
+def _difference(one: Record, other: Record) -> Record:
+    """Those values of ``other`` that ``one`` does not have."""
+    return {name: value for name, value in other.items() if name not in one or not same(one[name], value)}
+
+
+def _is_made(kind: DataType, name: str) -> bool:
+    prop = kind.props.get(name)
+    return kind.accepts(name) if prop is None else prop.computed
+
+
+def _as_set_error(error: SetError | OverQuota) -> SetError:
+    return error if isinstance(error, SetError) else SetError("overQuota", str(error))
