@@ -94,18 +94,7 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """A hook of gunicorn's, in the master when its sockets are open and before it forks: the first start makes the
-    administrator and says so. Nothing happens for an application that is not flaskmail's."""
-    from flaskmail.app import announce
-
-    app = server.app.wsgi()
-    if "flaskmail" in getattr(app, "extensions", ()):
-        scheme = "https" if server.cfg.is_ssl else "http"
-        announce(app, [listener.getsockname() for listener in server.LISTENERS], scheme)
-        app.extensions["flaskmail"].close()
-
-
-def when_ready(server: Any) -> None:
-    """A hook of gunicorn's, in the master when it listens and has not forked: the first start makes the administrator.
+    administrator and says so. Nothing happens for an application that is not flaskmail's.
 
     SystemExit with a sentence when the data folder cannot be used."""
     from flaskmail.app import announce
@@ -114,8 +103,9 @@ def when_ready(server: Any) -> None:
     own = getattr(app, "extensions", {}).get("flaskmail")
     if own is None:
         return
+    scheme = "https" if server.cfg.is_ssl else "http"
     try:
-        announce(app, [listener.sock.getsockname() for listener in server.LISTENERS])
+        announce(app, [listener.getsockname() for listener in server.LISTENERS], scheme)
     except (FlaskmailError, OSError) as error:
         raise SystemExit(f"flaskmail cannot start with the data folder {settings.storage.path}: {error}") from None
     finally:

@@ -55,7 +55,9 @@ class Reader(Protocol):
     """One account, one consistent snapshot."""
 
     @property
-    def account_id(self) -> str: ...
+    def account_id(self) -> str:
+        """The account that is read."""
+        ...
 
     def state(self, kind: str) -> int:
         """The newest modseq that touched the type; 0 before any."""
@@ -78,7 +80,9 @@ class Reader(Protocol):
         """Those of ``ids`` that are live records of the type."""
         ...
 
-    def changes(self, kind: str, since: int, limit: int | None) -> Changes: ...
+    def changes(self, kind: str, since: int, limit: int | None) -> Changes:
+        """What happened to the type after the modseq ``since``; see ``Changes``. limit: ids at most, None for no limit."""
+        ...
 
     def touched(self, kind: str, since: int, limit: int | None, *, group: bool) -> list[str] | None:
         """Ids of all records, live or destroyed, that were created, changed or destroyed after ``since``; with ``group``
@@ -184,7 +188,9 @@ class Txn(Reader, Protocol):
         whoever needs ``state`` to tell everything calls it before. Nothing gathered: does nothing."""
         ...
 
-    def set_note(self, name: str, value: str | None) -> None: ...
+    def set_note(self, name: str, value: str | None) -> None:
+        """Keeps a text under a name, for ``note``; None removes it."""
+        ...
 
     def put_blob(self, data: bytes) -> str:
         """Stores octets in this transaction (large ones: in a file, durable before the row) and answers the blob id,
@@ -204,11 +210,17 @@ class Finding:
 class Store(Protocol):
     """All accounts. Safe to use from many threads and processes; opened after fork."""
 
-    def create_account(self, account_id: str) -> None: ...
+    def create_account(self, account_id: str) -> None:
+        """Makes room for an account, without any record."""
+        ...
 
-    def delete_account(self, account_id: str) -> None: ...
+    def delete_account(self, account_id: str) -> None:
+        """Removes an account and everything in it."""
+        ...
 
-    def accounts(self) -> list[str]: ...
+    def accounts(self) -> list[str]:
+        """The ids of all accounts."""
+        ...
 
     def read(self, account_id: str) -> AbstractContextManager[Reader]:
         """AccountMissing when there is none."""
@@ -228,4 +240,6 @@ class Store(Protocol):
         agree with the records, nothing half-written. Rules of data types are checked by their own ``DataType.verify``."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes every file of this process."""
+        ...
