@@ -22,15 +22,22 @@ def test_a_rollback_takes_everything_back(store: Store) -> None:
         txn.tally("t", "k", "m", 1)
         txn.set_note("n", "1")
         txn.link("l", ["a"], "1")
-    with pytest.raises(Stop), store.write(A) as txn:
-        txn.destroy("Note", kept)
-        note(txn, title="new", categories={"c": True})
-        txn.tally("t", "k", "m", 5)
-        txn.set_note("n", "2")
-        txn.link("l", ["b"], "1")
-        txn.unlink("l", "1")
-        blob = txn.put_blob(b"octets")
-        raise Stop
+    blob = ""
+
+    def fail() -> None:
+        nonlocal blob
+        with store.write(A) as txn:
+            txn.destroy("Note", kept)
+            note(txn, title="new", categories={"c": True})
+            txn.tally("t", "k", "m", 5)
+            txn.set_note("n", "2")
+            txn.link("l", ["b"], "1")
+            txn.unlink("l", "1")
+            blob = txn.put_blob(b"octets")
+            raise Stop
+
+    with pytest.raises(Stop):
+        fail()
     with store.read(A) as reader:
         assert reader.ids("Note") == [kept]
         assert reader.members("Note", "categories", "c") == [kept]
@@ -99,9 +106,13 @@ def test_what_is_gathered_is_written_before_the_commit(store: Store) -> None:
 
 
 def test_what_is_gathered_is_forgotten_with_a_rollback(store: Store) -> None:
-    with pytest.raises(Stop), store.write(A) as txn:
-        txn.gather("counts", Counts).counts["x"] = 1
-        raise Stop
+    def fail() -> None:
+        with store.write(A) as txn:
+            txn.gather("counts", Counts).counts["x"] = 1
+            raise Stop
+
+    with pytest.raises(Stop):
+        fail()
     with store.write(A) as txn:
         assert txn.gather("counts", Counts).counts == {}
     with store.read(A) as reader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flaskmail.errors import MethodError
@@ -10,6 +10,7 @@ from flaskmail.jmap.conditions import And, Condition, InGroup, Matches, Not, Or,
 from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.method import Method
+from flaskmail.jmap.methods.arguments import account_id, check_arguments, state_text
 from flaskmail.jmap.storage import Json, Reader, Record
 from flaskmail.values import checks
 from flaskmail.values.checks import shown
@@ -186,7 +187,6 @@ class Asked:
 
 
 COMMON: Mapping[str, checks.Check] = {
-    "accountId": checks.identifier,
     "filter": checks.anything,
     "sort": checks.anything,
     "calculateTotal": checks.boolean,
@@ -202,18 +202,14 @@ _QUERY: Mapping[str, checks.Check] = {
 }
 
 
-def parse_common(kind: DataType, arguments: Record, known: Mapping[str, checks.Check]) -> Asked:
+def parse_common(
+    kind: DataType, arguments: Record, known: Mapping[str, checks.Check], required: Sequence[str] = ()
+) -> Asked:
     """Checks every argument by ``known`` and ``DataType.query_arguments``, then parses what both methods share.
 
-    MethodError invalidArguments for an unknown or ill-typed argument, and as parse_filter and parse_sort.
+    MethodError invalidArguments for an unknown, ill-typed or missing argument, and as parse_filter and parse_sort.
     """
-    for name, value in arguments.items():
-        check = known.get(name) or kind.query_arguments.get(name)
-        if check is None:
-            raise _invalid(f"{shown(name)} is not an argument of this method.")
-        wrong = check(value)
-        if wrong is not None:
-            raise _invalid(f"{name} {wrong}.")
+    check_arguments(arguments, {**kind.query_arguments, **known}, required)
     condition, filter_local = parse_filter(kind, arguments.get("filter"))
     sort, sort_local = parse_sort(kind, arguments.get("sort"))
     return Asked(
@@ -224,12 +220,6 @@ def parse_common(kind: DataType, arguments: Record, known: Mapping[str, checks.C
         kind.arranges(arguments),
         bool(arguments.get("calculateTotal", False)),
     )
-
-
-def query_state(reader: Reader, kind: DataType) -> str:
-    """The ``queryState`` of every query over the type: the state of the type itself. RFC 8620 section 5.5 lets it change
-    although the result did not."""
-    return str(reader.state(kind.name))
 
 
 def window(ids: list[str], query: Query) -> QueryResult:
@@ -276,12 +266,12 @@ def _query(kind: DataType, ctx: Context, arguments: Record) -> Record:
     asked = parse_common(kind, arguments, _QUERY)
     most, wanted = ctx.limits.maxQueryResults, arguments.get("limit")
     limit = most if wanted is None else min(wanted, most)
-    assert ctx.account is not None
-    with ctx.store.read(ctx.account.id) as reader:
-        state = query_state(reader, kind)
+    with ctx.store.read(account_id(arguments)) as reader:
+        # RFC 8620 section 5.5: the queryState may change although the result did not; it is the state of the type.
+        state = state_text(reader, kind.name)
         result = _run(kind, ctx, reader, arguments, asked, limit)
     answer: Record = {
-        "accountId": ctx.account.id,
+        "accountId": account_id(arguments),
         "queryState": state,
         "canCalculateChanges": asked.calculable and "queryChanges" in kind.methods,
         "position": result.position,

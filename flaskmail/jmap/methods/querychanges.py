@@ -7,7 +7,6 @@ splicing ends in exactly the present result.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from flaskmail.errors import MethodError
@@ -29,7 +28,8 @@ from flaskmail.jmap.conditions import (
 from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.method import Method
-from flaskmail.jmap.methods.query import COMMON, Asked, operands, parse_common, query_state
+from flaskmail.jmap.methods.arguments import account_id, parse_state, state_text
+from flaskmail.jmap.methods.query import COMMON, Asked, operands, parse_common
 from flaskmail.jmap.storage import Reader, Record
 from flaskmail.values import checks
 
@@ -39,7 +39,6 @@ _KNOWN: Mapping[str, checks.Check] = {
     "maxChanges": checks.optional(checks.unsigned),
     "upToId": checks.optional(checks.identifier),
 }
-_STATE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def _too_many(most: int) -> MethodError:
@@ -114,21 +113,18 @@ def _moved(
 
 
 def _changes(kind: DataType, ctx: Context, arguments: Record) -> Record:
-    asked = parse_common(kind, arguments, _KNOWN)
-    if "sinceQueryState" not in arguments:
-        raise MethodError("invalidArguments", "sinceQueryState must be given.")
+    asked = parse_common(kind, arguments, _KNOWN, ("sinceQueryState",))
     old, max_changes, up_to = arguments["sinceQueryState"], arguments.get("maxChanges"), arguments.get("upToId")
     if not asked.calculable:
         raise _cannot("Changes cannot be calculated for this filter, sort or arrangement.")
-    assert ctx.account is not None
-    with ctx.store.read(ctx.account.id) as reader:
-        since, now = int(old) if _STATE.fullmatch(old) else None, reader.state(kind.name)
+    with ctx.store.read(account_id(arguments)) as reader:
+        since, now = parse_state(old), reader.state(kind.name)
         if since is None or since > now:
             raise _cannot("The server does not know this sinceQueryState.")
         answer: Record = {
-            "accountId": ctx.account.id,
+            "accountId": account_id(arguments),
             "oldQueryState": old,
-            "newQueryState": query_state(reader, kind),
+            "newQueryState": state_text(reader, kind.name),
             "removed": [],
             "added": [],
         }
