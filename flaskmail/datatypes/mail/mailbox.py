@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from flaskmail.datatypes.mail import counters
 from flaskmail.datatypes.mail.capability import MAIL
-from flaskmail.datatypes.mail.planning import Plan, plan_set
 from flaskmail.errors import SetError
 from flaskmail.jmap.conditions import And, Compare, Condition, Contains, Query, SortBy
 from flaskmail.jmap.context import Context
@@ -59,7 +58,6 @@ RIGHTS = (
 
 MAX_SORT_ORDER = 2**31 - 1
 _CHUNK = 500
-_PLAN = "mailbox.plan"
 
 
 def mailbox_name(value: Json) -> str | None:
@@ -145,10 +143,6 @@ class Mailbox(DataType):
         return {"updatedProperties": list(counters.COUNTERS) if only_counters else None}
 
     # ---- /set
-    def check_set(self, ctx: Context, txn: Txn, arguments: Mapping[str, Json]) -> None:
-        """Finds out whether the /set as a whole is valid, so that names and roles may be swapped."""
-        ctx.scratch[_PLAN] = (txn, plan_set(self, ctx, txn, arguments))
-
     def update_needs(self) -> Sequence[str]:
         """What the rules below read."""
         return ("name", "parentId", "role")
@@ -157,29 +151,26 @@ class Mailbox(DataType):
         """SetError alreadyExists with ``existingId`` for a name that a sibling has; invalidProperties for a name that is too
         long, a role that another mailbox has, a parent that is not there, is below the mailbox, or makes the tree too deep;
         forbidden when the inbox would lose its role."""
-        plan = _plan(ctx, txn)
         before = old or {}
         if "name" in new and new["name"] != before.get("name"):
             _check_size(ctx, new["name"])
         if old is not None and old.get("role") == "inbox" and new["role"] != "inbox":
             raise SetError("forbidden", "The inbox keeps its role, because new mail arrives there.", ["role"])
         if new["role"] is not None and new["role"] != before.get("role"):
-            _check_role(txn, new, plan)
+            _check_role(txn, new)
         if old is None or new["parentId"] != old["parentId"]:
-            _check_parent(ctx, txn, new, plan)
+            _check_parent(ctx, txn, new)
         if old is None or (new["name"], new["parentId"]) != (old["name"], old["parentId"]):
-            _check_siblings(txn, new, plan)
+            _check_siblings(txn, new)
 
     def before_destroy(self, ctx: Context, txn: Txn, old: Record, arguments: Mapping[str, Json]) -> None:
         """SetError mailboxHasChild or mailboxHasEmail (RFC 8621 section 2.5), forbidden for the inbox. With
         ``onDestroyRemoveEmails`` the Emails leave the mailbox, and go when they are in no other."""
         mailbox = old["id"]
-        plan = _plan(ctx, txn)
         if old.get("role") == "inbox":
             raise SetError("forbidden", "The inbox cannot be destroyed, because new mail arrives there.")
         # RFC 8621 section 2.5: whatever onDestroyRemoveEmails says, a mailbox with children stays, and its emails too.
-        children = txn.grouped("Mailbox", "parentId", [mailbox]).get(mailbox) or ()
-        if not plan.destroyed.issuperset(children):
+        if txn.grouped("Mailbox", "parentId", [mailbox]).get(mailbox):
             raise SetError("mailboxHasChild", "The mailbox still has a mailbox below it.")
         if not txn.members("Email", "mailboxIds", mailbox, 1):
             return
@@ -233,42 +224,34 @@ class Mailbox(DataType):
         return counters.mend_mailboxes(txn)
 
 
-def _plan(ctx: Context, txn: Txn) -> Plan:
-    """The plan of the /set that ``txn`` belongs to; an empty one in any other transaction."""
-    of, plan = ctx.scratch.get(_PLAN) or (None, None)
-    return plan if of is txn and isinstance(plan, Plan) else Plan()
-
-
 def _check_size(ctx: Context, name: str) -> None:
     size, limit = len(name.encode()), ctx.limits.maxSizeMailboxName
     if size > limit:
         raise SetError("invalidProperties", f"The name has {size} octets; at most {limit} are allowed.", ["name"])
 
 
-def _check_role(txn: Txn, new: Record, plan: Plan) -> None:
+def _check_role(txn: Txn, new: Record) -> None:
     # RFC 8621 section 2: no two mailboxes of an account with the same role.
     others = txn.grouped("Mailbox", "role", [new["role"]]).get(new["role"]) or ()
-    if any(other != new["id"] and other not in plan.leaving for other in others):
+    if any(other != new["id"] for other in others):
         raise SetError("invalidProperties", f"Another mailbox has the role {new['role']}.", ["role"])
 
 
-def _check_siblings(txn: Txn, new: Record, plan: Plan) -> None:
+def _check_siblings(txn: Txn, new: Record) -> None:
     # RFC 8621 section 2: no two siblings with the same name.
     same_place = And((Compare("parentId", "=", new["parentId"]), Compare("name", "=", new["name"])))
-    for other in txn.query("Mailbox", Query(same_place, limit=len(plan.leaving) + 2)).ids:
-        if other != new["id"] and other not in plan.leaving:
+    for other in txn.query("Mailbox", Query(same_place, limit=2)).ids:
+        if other != new["id"]:
             told = "There is a mailbox of that name at the same place."
             raise SetError("alreadyExists", told, existingId=other)
 
 
-def _check_parent(ctx: Context, txn: Txn, new: Record, plan: Plan) -> None:
+def _check_parent(ctx: Context, txn: Txn, new: Record) -> None:
     """The parent is there, not below the mailbox, and not too deep for the mailbox and what is below it."""
     limit = ctx.limits.maxMailboxDepth
     depth, here = 1, new["parentId"]
     while here is not None:
         if here == new["id"]:
-            if new["id"] in plan.updated:
-                return
             raise SetError("invalidProperties", "A mailbox cannot be below itself.", ["parentId"])
         ancestor = txn.get("Mailbox", [here], ("parentId",))
         if not ancestor:
@@ -276,7 +259,7 @@ def _check_parent(ctx: Context, txn: Txn, new: Record, plan: Plan) -> None:
         here, depth = ancestor[0]["parentId"], depth + 1
         if depth > limit:
             break
-    if depth + _height(txn, new["id"], limit) > limit and not plan.updated:
+    if depth + _height(txn, new["id"], limit) > limit:
         raise SetError("invalidProperties", f"Mailboxes are at most {limit} deep.", ["parentId"])
 
 
