@@ -58,7 +58,7 @@ _UNITS = {
     "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
     "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4,
 }  # fmt: skip
-_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([A-Za-z]{0,3})", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,3}))? ?([A-Za-z]{0,3})", re.ASCII)
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9}) ?([smhd])", re.ASCII)
 _RATE = re.compile(r"([0-9]{1,9}) ?/ ?([0-9]{1,9} ?[smhd])", re.ASCII)

@@ -50,14 +50,12 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     if source is not None:
         reader.table(_read(source), "", Settings)
     values, origins = reader.values, reader.origins
-    for declaration in declarations():
-        if declaration.key == "storage.path":
-            data = environ.get(DATA_VARIABLE) or None
-            if data is not None:
-                values[declaration.key] = here / Path(data).expanduser()
-                origins[declaration.key] = DATA_VARIABLE
-            else:
-                values.setdefault(declaration.key, here / declaration.default)
+    data = environ.get(DATA_VARIABLE)
+    if data:
+        values["storage.path"] = here / Path(data).expanduser()
+        origins["storage.path"] = DATA_VARIABLE
+    else:
+        values.setdefault("storage.path", here / Settings().storage.path)
     settings = build(values, Settings)
     problems += _across(settings, reader)
     if problems:
