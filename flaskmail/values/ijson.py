@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -87,19 +86,18 @@ def _real(digits: str) -> int | float:
 
 
 def _check_depth(value: Any) -> None:
-    level: Sequence[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                below.extend(item.values())
-            elif type(item) is list:
-                below.extend(item)
-        if not below:
-            return
-        level = below
-    if any(type(item) in (dict, list) for item in level):
-        raise NotIJson(_TOO_DEEP)
+    level = [value] if type(value) in (dict, list) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise NotIJson(_TOO_DEEP)
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if type(holder) is dict else holder)
+            if type(item) is dict or type(item) is list
+        ]
 
 
 def _check_surrogates(value: Any) -> None:
