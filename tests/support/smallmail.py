@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from flaskmail.datatypes.mail import counters, threading
 from flaskmail.datatypes.mail.mailbox import Mailbox
 from flaskmail.datatypes.mail.searching import (
@@ -97,8 +99,10 @@ class World:
 
     def call(self, name: str, **arguments: Json) -> Record:
         answer = self.methods[name].call(self.ctx, {"accountId": ACCOUNT, **arguments})
-        assert isinstance(answer, dict)
-        return answer
+        # Ready JSON becomes what a client would read.
+        told = msgspec.json.decode(msgspec.json.encode(answer))
+        assert isinstance(told, dict)
+        return told
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
