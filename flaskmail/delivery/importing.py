@@ -21,7 +21,7 @@ BATCH_OCTETS = 16_000_000
 class Filer(Protocol):
     """What the mail data types do for an import."""
 
-    def prepare(self, found: Found) -> Any:
+    def prepare(self, raw: bytes, received: str | None, keywords: Iterable[str]) -> Any:
         """Parses a message, outside of any transaction. May raise FlaskmailError: the message is skipped."""
         ...
 
@@ -39,10 +39,6 @@ class Filer(Protocol):
 
     def add(self, txn: Txn, email_id: str, mailbox_id: str) -> None:
         """Puts an Email that this import filed into one more mailbox; nothing happens when it is there."""
-        ...
-
-    def finish(self, txn: Txn) -> None:
-        """Settles counters before the commit."""
         ...
 
 
@@ -83,7 +79,7 @@ def import_messages(
         prepared = []
         for found in batch:
             try:
-                prepared.append((found, filer.prepare(found)))
+                prepared.append((found, filer.prepare(found.raw, found.received, found.keywords)))
             except FlaskmailError as error:
                 summary.skip(found.source, str(error))
         # Counted only once the commit has returned: the figures never run ahead of the disk.
@@ -106,7 +102,6 @@ def import_messages(
                         imported += 1
                 except SetError as error:
                     refused.append((found.source, error.description or error.type))
-            filer.finish(txn)
         mine |= fresh
         summary.found += imported + duplicate
         summary.imported += imported

@@ -1,0 +1,65 @@
+"""``flaskmail verify``: is everything that was stored still there and right?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from flaskmail.cli.common import REFUSED, as_json, opened, write_json
+from flaskmail.jmap.storage import Finding
+from flaskmail.server import Server
+from flaskmail.upkeep import verify_account
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--repair", is_flag=True, help="Mend what can be mended from what is there.")
+@as_json
+def verify(names: tuple[str, ...], repair: bool, machine: bool) -> None:
+    """Check the accounts NAME..., or all of them.
+
+    Each account's database is checked for integrity, every record for its blob and every blob for its hash, the search
+    index, the changes and the counts against a recount. The server may be running. The exit status is 1 when something is
+    wrong and was not mended.
+    """
+    findings: list[tuple[str, Finding]] = []
+    with opened() as server:
+        accounts = _wanted(server, names)
+        with _bar(accounts, hidden=machine) as bar:
+            for id, name in bar:
+                findings += [(name, f) for f in verify_account(server.store, server.types.values(), id, repair=repair)]
+        if machine:
+            told = [{"account": name, "what": f.what, "mended": f.mended} for name, f in findings]
+            write_json({"accounts": len(accounts), "findings": told})
+        else:
+            for name, finding in findings:
+                click.echo(f"{name}: {finding.what}{' (mended)' if finding.mended else ''}")
+            wrong = sum(not f.mended for _, f in findings)
+            result = "nothing is wrong" if not findings else f"{len(findings)} found, {len(findings) - wrong} mended"
+            click.echo(f"Checked {len(accounts)} account{'s' * (len(accounts) != 1)}: {result}.")
+            if wrong and not repair:
+                click.echo("`flaskmail verify --repair` mends what can be mended.", err=True)
+    if any(not finding.mended for _, finding in findings):
+        raise SystemExit(REFUSED)
+
+
+def _wanted(server: Server, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    stored = server.store.accounts()
+    if names:
+        return [(p.id, p.name) for p in map(server.directory.principals.get, names) if not p.admin]
+    by_id = {p.id: p.name for p in server.directory.principals.all()}
+    return [(id, by_id.get(id, f"{id} (no such account any more)")) for id in stored]
+
+
+@contextmanager
+def _bar(accounts: list[tuple[str, str]], *, hidden: bool) -> Iterator[Iterable[tuple[str, str]]]:
+    if hidden or not sys.stderr.isatty():
+        yield accounts
+        return
+    with click.progressbar(
+        accounts, file=sys.stderr, label="Checking", item_show_func=lambda a: a[1] if a else ""
+    ) as bar:
+        yield bar
