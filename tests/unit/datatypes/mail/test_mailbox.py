@@ -270,7 +270,11 @@ def test_filters(world: World) -> None:
 
 
 def forest(world: World) -> dict[str, str]:
-    ids = {"b": world.mailbox("b", sortOrder=1), "a": world.mailbox("a", sortOrder=2), "c": world.mailbox("c", sortOrder=3)}
+    ids = {
+        "b": world.mailbox("b", sortOrder=1),
+        "a": world.mailbox("a", sortOrder=2),
+        "c": world.mailbox("c", sortOrder=3),
+    }
     ids["b/z"] = world.mailbox("z", ids["b"], sortOrder=9)
     ids["b/y"] = world.mailbox("y", ids["b"], sortOrder=0)
     ids["a/x"] = world.mailbox("x", ids["a"], sortOrder=0, isSubscribed=False)
@@ -314,7 +318,9 @@ def test_filter_as_tree_wants_all_ancestors(world: World) -> None:
     flat = names_of(world, ids, filter=wanted, sort=BY_NAME)
     assert flat == ["a", "b", "c", "a/x/w", "b/y", "b/z"]
     assert names_of(world, ids, filter=wanted, sort=BY_NAME, filterAsTree=True) == ["a", "b", "c", "b/y", "b/z"]
-    whole = world.call("Mailbox/query", filter=wanted, sort=BY_NAME, filterAsTree=True, sortAsTree=True, calculateTotal=True)
+    whole = world.call(
+        "Mailbox/query", filter=wanted, sort=BY_NAME, filterAsTree=True, sortAsTree=True, calculateTotal=True
+    )
     assert whole["total"] == len(whole["ids"]) == 11
     part = world.call(
         "Mailbox/query", filter=wanted, sort=BY_NAME, filterAsTree=True, sortAsTree=True, position=2, limit=3
