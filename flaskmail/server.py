@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,20 +21,23 @@ from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
+from flaskmail.errors import ConfigError, Problem
 from flaskmail.jmap.context import AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
+from flaskmail.jmap.method import Capability
 from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
+from flaskmail.plugins import gather, load_plugins, start
 
 BUILT_IN = (core, mail)
 
 
-StoreMaker = Callable[[Path, Mapping[str, DataType]], Store]
-"""Makes the store once the data types are known, by name; the path is the data folder."""
+StoreMaker = Callable[[Path, Sequence[DataType]], Store]
+"""Makes the store once the data types are known; the path is the data folder."""
 
 
-def sqlite_store(root: Path, types: Mapping[str, DataType]) -> Store:
+def sqlite_store(root: Path, types: Sequence[DataType]) -> Store:
     """The store of a server that nobody gave another one."""
     from flaskmail.store.sqlite import SqliteStore
 
@@ -56,24 +60,52 @@ class NewAccount:
     domain: str | None
 
 
+class _Parts:
+    """What is known from the code alone, and the same in every process: plugins, data types, methods, capabilities."""
+
+    def __init__(self, server: Server, settings: Settings, plugins: Iterable[object]) -> None:
+        self.plugins = load_plugins(folders=settings.plugins.paths, explicit=plugins)
+        for name in settings.plugins.disabled:
+            if not self.plugins.has_plugin(name):
+                raise ConfigError([_no_plugin(name, [known for known, _ in self.plugins.list_name_plugin()])])
+            self.plugins.unregister(name=name)
+        own = [kind for module in BUILT_IN for kind in module.types()]
+        self.types = [*own, *(kind() for kind in gather(self.plugins, "jmap_datatypes", server))]
+        self.methods = [method for module in BUILT_IN for method in module.METHODS]
+        self.methods += gather(self.plugins, "jmap_methods", server)
+        self.capabilities = [capability for module in BUILT_IN for capability in module.CAPABILITIES]
+        known = {capability.urn for capability in self.capabilities}
+        for urn in (*(kind.capability for kind in self.types), *(method.capability for method in self.methods)):
+            # A capability that only a plugin names has nothing to say of itself.
+            if urn not in known:
+                known.add(urn)
+                self.capabilities.append(Capability(urn, lambda limits: {}, lambda account, limits: {}))
+        self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
+
+    def engine(self, settings: Settings) -> Engine:
+        """The engine with the limits of these settings. ConfigError when the parts do not fit together."""
+        limits = Limits(**settings.limits())
+        return Engine(self.types, self.methods, self.capabilities, limits, settings.jmap.strict_using)
+
+
+def _no_plugin(name: str, known: list[str]) -> Problem:
+    near = difflib.get_close_matches(name, known, 1)
+    return Problem("settings", "plugins.disabled", repr(name), "the name of a plugin", near[0] if near else "")
+
+
 class _Process:
     """What a process holds; made at first use, and anew after a fork."""
 
-    def __init__(self, settings: Settings, make_store: StoreMaker, plugins: Iterable[object]) -> None:
+    def __init__(self, parts: _Parts, settings: Settings, make_store: StoreMaker) -> None:
         self.pid = os.getpid()
+        self.ready = False
         self.settings = settings
-        self.limits = Limits(**settings.limits())
-        self.types: Mapping[str, DataType] = _types(settings, plugins)
-        self.engine = Engine(
-            types=self.types,
-            methods=[method for module in BUILT_IN for method in module.METHODS],
-            capabilities=[capability for module in BUILT_IN for capability in module.CAPABILITIES],
-            limits=self.limits,
-            strict_using=settings.jmap.strict_using,
-        )
-        self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
+        self.engine = parts.engine(settings)
+        self.limits = self.engine.limits
+        self.types = self.engine.types
+        self.blob_finders = parts.blob_finders
         self.directory = Directory(settings.storage.path, settings.authentication)
-        self.store = make_store(settings.storage.path, self.types)
+        self.store = make_store(settings.storage.path, parts.types)
         self.accounts = lru_cache(maxsize=10_000)(self._accounts)
         self.session = lru_cache(maxsize=1000)(self._session)
 
@@ -88,17 +120,6 @@ class _Process:
         return Session(msgspec.json.encode(found), found["state"])
 
 
-def _types(settings: Settings, plugins: Iterable[object]) -> Mapping[str, DataType]:
-    found: dict[str, DataType] = {}
-    for module in BUILT_IN:
-        found.update(_by_name(module.types()))
-    return found
-
-
-def _by_name(types: Iterable[DataType]) -> dict[str, DataType]:
-    return {kind.name: kind for kind in types}
-
-
 class Server:
     """One mail server: what the web, the command line and the tests work with.
 
@@ -106,31 +127,44 @@ class Server:
     reload reaches new workers). store: makes the store; default SQLite below ``storage.path``. plugins: further plugin
     objects beside those that the settings name.
 
-    Making one opens nothing. Whatever holds a file or a lock is made at first use, in the process that uses it.
+    Making one loads the plugins and opens nothing: whatever holds a file or a lock is made at first use, in the process that
+    uses it. ConfigError when settings, plugins or declarations are wrong.
     """
 
     def __init__(
         self, settings: Settings | None = None, *, store: StoreMaker = sqlite_store, plugins: Iterable[object] = ()
     ) -> None:
-        self._settings, self._make_store, self._plugins = settings, store, tuple(plugins)
-        self._lock = threading.Lock()
+        self._settings, self._make_store = settings, store
+        self._lock = threading.RLock()
         self._process: _Process | None = None
+        self._parts = _Parts(self, self.settings, plugins)
+        # Whatever does not fit together stops the start, not the first request.
+        self._parts.engine(self.settings)
 
     @property
     def _now(self) -> _Process:
         process = self._process
-        if process is None or process.pid != os.getpid():
+        if process is None or process.pid != os.getpid() or not process.ready:
             with self._lock:
                 process = self._process
                 if process is None or process.pid != os.getpid():
-                    process = _Process(self._settings or config.current(), self._make_store, self._plugins)
-                    self._process = process
+                    process = self._process = _Process(self._parts, self.settings, self._make_store)
+                    try:
+                        # A plugin may use the server already, so this thread finds the process where it will be.
+                        start(self._parts.plugins, self)
+                    except BaseException:
+                        self.close()
+                        raise
+                    process.ready = True
         return process
 
     @property
     def settings(self) -> Settings:
         """Those in force in this process."""
-        return self._now.settings
+        process = self._process
+        if process is not None and process.pid == os.getpid():
+            return process.settings
+        return self._settings or config.current()
 
     @property
     def limits(self) -> Limits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, request
@@ -34,13 +35,14 @@ def _escaped(character: str) -> str:
 
 
 def line(environ: dict[str, Any], status: int, length: int | None, seconds: float) -> str:
-    """client peer scheme method path status bytes milliseconds account; ``-`` for what is not known.
+    """time client peer scheme method path status bytes duration account; ``-`` for what is not known.
 
     The path is without its query, which may carry secrets. length: octets of the body."""
     peer = printable(environ.get("REMOTE_ADDR") or "")
     path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
     return " ".join(
         (
+            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             peer,
             peer,
             printable(environ.get("wsgi.url_scheme", "")),

@@ -29,7 +29,7 @@ PIECE = 64 * 1024
 class NameConverter(BaseConverter):
     """The last part of a download URL: anything, with slashes, or nothing."""
 
-    regex = ".*"
+    regex = r"[\s\S]*"
     part_isolating = False
 
 
@@ -189,6 +189,6 @@ def _described(response: Response, etag: str, name: str) -> Response:
     # Whatever stands in a blob came from strangers: it is never to run as a page of this server.
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    headers["Cross-Origin-Resource-Policy"] = "same-site"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Vary"] = "Authorization"
     return response
