@@ -37,7 +37,8 @@ class Prop:
     proper (``updatedProperties``, RFC 8621 section 2.2). segment: properties with the same segment are stored side by side and
     read together; "" is the small, hot one. blob_ref: a function from the value to the blob ids that it keeps alive.
     xref: names the type whose creation ids ("#k1") may stand in the value: as the value itself, or as keys of a map or items of
-    a list (RFC 8620 section 5.3).
+    a list (RFC 8620 section 5.3). lookup: ``Reader.grouped`` is asked for this indexed property, so that stores should find its
+    values without a scan even in a type with an ``order``, whose inserts they keep cheap; elsewhere they do anyway.
     """
 
     check: Check
@@ -52,6 +53,7 @@ class Prop:
     segment: str = ""
     blob_ref: Callable[[Json], Sequence[str]] | None = None
     xref: str | None = None
+    lookup: bool = False
 
     def column(self, value: Json) -> Scalar:
         """The scalar under which stores index ``value``."""

@@ -1,0 +1,268 @@
+"""SqliteStore: all accounts under one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import BinaryIO
+
+import apsw
+
+from flaskmail.errors import AccountMissing, OverQuota, StoreError
+from flaskmail.jmap.datatype import DataType
+from flaskmail.jmap.storage import Finding
+from flaskmail.store.sqlite import migrations
+from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, make_folder, sync_folder
+from flaskmail.store.sqlite.connections import PAGE_SIZE, Connection, Pool, require_sqlite, translated
+from flaskmail.store.sqlite.locks import Locks
+from flaskmail.store.sqlite.plan import Plans
+from flaskmail.store.sqlite.reading import SqliteReader
+from flaskmail.store.sqlite.sweeping import sweep
+from flaskmail.store.sqlite.verifying import verify
+from flaskmail.store.sqlite.writing import SqliteTxn
+from flaskmail.values.ids import is_id
+
+KEEP_FREE = 64 * 1024 * 1024
+
+
+class Reading:
+    """``with store.read(id) as reader``: a snapshot that begins with the first look."""
+
+    __slots__ = ("_account_id", "_connection", "_store")
+
+    def __init__(self, store: SqliteStore, account_id: str) -> None:
+        self._store, self._account_id = store, account_id
+
+    def __enter__(self) -> SqliteReader:
+        store = self._store
+        store.check_id(self._account_id)
+        self._connection = store.pool.take(self._account_id)
+        try:
+            self._connection.db.execute("BEGIN")
+        except apsw.Error as error:
+            self._connection.broken = True
+            store.pool.give(self._connection)
+            raise translated(error) from error
+        return SqliteReader(self._account_id, self._connection, store.plans, store.files(self._account_id))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        _finish(self._store.pool, self._connection, "COMMIT", error)
+
+
+def _finish(pool: Pool, connection: Connection, word: str, error: BaseException | None) -> None:
+    """Ends a transaction, puts the connection back, and translates what SQLite said."""
+    try:
+        if not connection.db.get_autocommit():
+            connection.db.execute(word)
+    except apsw.Error as failed:
+        # After a failed fsync nothing is known of what the disk has: never again with this connection.
+        connection.broken = True
+        if error is None:
+            raise translated(failed) from failed
+    finally:
+        if isinstance(error, apsw.Error) and not isinstance(error, apsw.InterruptError | apsw.ConstraintError):
+            connection.broken = True
+        pool.give(connection)
+    if isinstance(error, apsw.Error):
+        raise translated(error) from error
+
+
+class SqliteStore:
+    """Implements :class:`flaskmail.jmap.storage.Store`: one folder an account, ``<root>/accounts/<accountId>/`` with ``mail.db``,
+    ``blobs/`` and the two files of the writers' queue.
+
+    types: the declared data types, which every account's file is fitted to when it is opened. lock_timeout: seconds that a
+    writer waits for its turn. keep_free: octets that stay free on the disk; below, creates and uploads are OverQuota and only
+    destroying goes on. connections: how many idle connections a process keeps. ConfigError when SQLite is too old.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        types: Iterable[DataType],
+        *,
+        lock_timeout: float = 10.0,
+        keep_free: int = KEEP_FREE,
+        connections: int = 64,
+    ) -> None:
+        require_sqlite()
+        self.plans = Plans(types)
+        self._root = Path(root).absolute() / "accounts"
+        self._lock_timeout, self._keep_free = lock_timeout, keep_free
+        self._locks = Locks()
+        try:
+            Path(root).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._root)
+        except OSError as error:
+            raise StoreError(f"the data folder {root} cannot be made: {error.strerror}") from error
+        self.pool = Pool(self._root, connections, lock_timeout, self._make_ready)
+        self._files: dict[str, BlobFiles] = {}
+
+    # ---- accounts
+
+    def check_id(self, account_id: str) -> None:
+        """AccountMissing when ``account_id`` can be no account's name (and no path)."""
+        if account_id not in self._files and not is_id(account_id):
+            raise AccountMissing(f"there is no account {account_id[:64]!r}")
+
+    def folder(self, account_id: str) -> Path:
+        """Where the account lies."""
+        return self._root / account_id
+
+    def files(self, account_id: str) -> BlobFiles:
+        """The account's blob files."""
+        found = self._files.get(account_id)
+        if found is None:
+            if len(self._files) > 10_000:
+                self._files.clear()
+            found = self._files[account_id] = BlobFiles(self._root / account_id / "blobs")
+        return found
+
+    def create_account(self, account_id: str) -> None:
+        """Makes an account, whole or not at all; one that is there already stays as it is. ValueError when the id is no Id."""
+        if not is_id(account_id):
+            raise ValueError(f"{account_id!r} is no Id")
+        target = self.folder(account_id)
+        if target.exists():
+            return
+        making = self._root / f".making-{token_hex(8)}"
+        try:
+            make_folder(making)
+            make_folder(making / "blobs")
+            self._make_file(making / "mail.db")
+            sync_folder(making)
+            try:
+                making.rename(target)
+            except OSError:
+                # Somebody else made it meanwhile.
+                if not target.is_dir():
+                    raise
+            sync_folder(self._root)
+        except OSError as error:
+            raise StoreError(f"the account cannot be made: {error.strerror}") from error
+        except apsw.Error as error:
+            raise translated(error) from error
+        finally:
+            if making.exists():
+                shutil.rmtree(making, ignore_errors=True)
+
+    def _make_file(self, path: Path) -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        db = apsw.Connection(str(path))
+        try:
+            db.execute(
+                f"PRAGMA page_size = {PAGE_SIZE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"
+            ).fetchall()
+            migrations.migrate(db, self.plans)
+        finally:
+            db.close(True)
+
+    def _make_ready(self, account_id: str) -> None:
+        """Fits an account's file to this version and the declared types."""
+        connection = Connection(account_id, str(self.folder(account_id) / "mail.db"), self._lock_timeout)
+        try:
+            if not migrations.is_current(connection.db, self.plans):
+                with self._locks.held(self.folder(account_id), self._lock_timeout):
+                    migrations.migrate(connection.db, self.plans)
+        except apsw.Error as error:
+            raise translated(error) from error
+        finally:
+            connection.close()
+
+    def delete_account(self, account_id: str) -> None:
+        """Removes an account and everything in it; nothing happens when there is none."""
+        if not is_id(account_id) or not self.folder(account_id).exists():
+            return
+        going = self._root / f".deleted-{token_hex(8)}"
+        try:
+            # Under the lock, so that nobody's commit is lost: writers who wait find that their lock file has no name any more.
+            with self._locks.held(self.folder(account_id), self._lock_timeout):
+                self.folder(account_id).rename(going)
+                sync_folder(self._root)
+                shutil.rmtree(going)
+        except AccountMissing:
+            return
+        except OSError as error:
+            raise StoreError(f"the account cannot be removed: {error.strerror}") from error
+        finally:
+            self.pool.forget(account_id)
+
+    def accounts(self) -> list[str]:
+        """The ids of all accounts, sorted."""
+        return sorted(entry.name for entry in os.scandir(self._root) if is_id(entry.name) and entry.is_dir())
+
+    # ---- reading and writing
+
+    def read(self, account_id: str) -> Reading:
+        """See Store."""
+        return Reading(self, account_id)
+
+    @contextmanager
+    def write(self, account_id: str) -> Iterator[SqliteTxn]:
+        """See Store."""
+        self.check_id(account_id)
+        # What has to be done to the file first takes the turn itself.
+        self.pool.give(self.pool.take(account_id))
+        with self._locks.held(self.folder(account_id), self._lock_timeout) as deadline:
+            connection = self.pool.take(account_id)
+            error: BaseException | None = None
+            try:
+                connection.db.set_busy_timeout(max(1, int((deadline - time.monotonic()) * 1000)))
+                connection.db.execute("BEGIN IMMEDIATE")
+                txn = SqliteTxn(account_id, connection, self.plans, self.files(account_id), self._keep_free)
+                yield txn
+                txn.finish()
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                _finish(self.pool, connection, "COMMIT" if error is None else "ROLLBACK", error)
+
+    def put_blob(self, account_id: str, data: bytes | BinaryIO, size: int, *, quota: int | None = None) -> str:
+        """See Store. StoreError when ``data`` has not ``size`` octets."""
+        self.check_id(account_id)
+        if size <= INSIDE:
+            octets = bytes(data) if isinstance(data, bytes | bytearray | memoryview) else data.read(size + 1)
+            if len(octets) != size:
+                raise StoreError(f"there are {len(octets)} octets to store instead of {size}")
+            sha = hashlib.sha256(octets).digest()
+            with self.write(account_id) as txn:
+                return txn.keep_blob(sha, size, octets, quota)
+        self.pool.give(self.pool.take(account_id))
+        # Refused before it is written.
+        if quota is not None and size > quota:
+            raise OverQuota(f"{size} octets exceed the account's quota of {quota}")
+        self._check_room(size)
+        incoming = self.files(account_id).receive(data, size)
+        try:
+            if incoming.size != size:
+                raise StoreError(f"there are {incoming.size} octets to store instead of {size}")
+            with self.write(account_id) as txn:
+                return txn.keep_blob(incoming.sha, size, incoming, quota)
+        finally:
+            incoming.discard()
+
+    def _check_room(self, size: int) -> None:
+        status = os.statvfs(self._root)
+        if status.f_bavail * status.f_frsize < self._keep_free + size:
+            raise OverQuota("the server's disk is nearly full; nothing new is taken in")
+
+    def verify(self, account_id: str, *, repair: bool = False) -> list[Finding]:
+        """See Store."""
+        return verify(self, account_id, repair)
+
+    def sweep(self, account_id: str, older_than: float = 24 * 3600) -> int:
+        """Removes blobs that nothing has referred to since they were uploaded more than ``older_than`` seconds ago (an hour at
+        least, RFC 8620 section 6.1), and files that no blob names. Answers how many blobs went."""
+        return sweep(self, account_id, older_than)
+
+    def close(self) -> None:
+        """Closes all kept connections. A closed store answers StoreError."""
+        self.pool.close()

@@ -1,0 +1,72 @@
+"""Takes away what nobody refers to: uploads that no record took up, and files without a row."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flaskmail.store.sqlite.plan import Database
+
+if TYPE_CHECKING:
+    from flaskmail.store.sqlite.store import SqliteStore
+
+HOUR = 3600
+_BATCH = 500
+
+
+def sweep(store: SqliteStore, account_id: str, older_than: float) -> int:
+    """Removes unreferenced blobs uploaded more than ``older_than`` seconds ago, and files as old that belong to no blob.
+    Answers how many blobs went."""
+    # RFC 8620 section 6.1: an unreferenced blob must not be deleted for at least an hour.
+    older_than = max(older_than, HOUR)
+    removed = 0
+    while True:
+        with store.write(account_id) as txn:
+            rows = txn.connection.db.execute(
+                "SELECT num, size FROM blob WHERE refs = 0 AND uploaded < ? LIMIT ?",
+                (int(time.time() - older_than), _BATCH),
+            ).fetchall()
+            txn.forget_blobs([num for num, _ in rows], sum(size for _, size in rows))
+        removed += len(rows)
+        if len(rows) < _BATCH:
+            break
+    # Files go after their rows, never before: what dies in between is a file without a row.
+    sweep_files(store, account_id, older_than)
+    return removed
+
+
+def sweep_files(store: SqliteStore, account_id: str, older_than: float) -> list[str]:
+    """Removes files that no row names and that are older than ``older_than`` seconds (unfinished ones: at least an hour).
+    Answers their names."""
+    files = store.files(account_id)
+    removed: list[str] = []
+    with store.read(account_id) as reader:
+        suspects = [
+            (sha, path)
+            for sha, path in files.all()
+            if not _named(reader.connection.db, sha) and _age(path) >= older_than
+        ]
+    for start in range(0, len(suspects), _BATCH):
+        # Files are put in their place under the writer's turn: while we have it, no row can be on its way.
+        with store.write(account_id) as txn:
+            for sha, path in suspects[start : start + _BATCH]:
+                if not _named(txn.connection.db, sha):
+                    path.unlink(missing_ok=True)
+                    removed.append(path.name)
+    for path in files.temporary():
+        if _age(path) > max(older_than, HOUR):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
+
+
+def _named(db: Database, sha: bytes) -> bool:
+    return bool(db.execute("SELECT 1 FROM blob WHERE sha = ? AND filed", (sha,)).fetchall())
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return -1.0

@@ -1,0 +1,416 @@
+"""Txn over SQLite: the one writer of an account.
+
+Statements are kept few: the modseq, the types' states, the member counts and the search index are written once, when the
+transaction ends or when something of them is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from flaskmail.errors import OverQuota, StoreDamaged, StoreError
+from flaskmail.jmap.conditions import Query, QueryResult
+from flaskmail.jmap.storage import Changes, G, Gathered, Json, Record
+from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, blob_id
+from flaskmail.store.sqlite.connections import Connection
+from flaskmail.store.sqlite.plan import COUNTER_BITS, MAX_SPILL, Plan, Plans, decode_raw, encode_json
+from flaskmail.store.sqlite.reading import SqliteReader
+from flaskmail.values.ids import random_id
+
+_TEXT_KEPT = 8 * 1024 * 1024
+_FRESH = 3600
+
+Text = Mapping[str, str]
+
+
+class SqliteTxn(SqliteReader):
+    """Implements :class:`flaskmail.jmap.storage.Txn`. Lives for one ``with store.write(...)``."""
+
+    def __init__(self, account_id: str, connection: Connection, plans: Plans, files: BlobFiles, keep_free: int) -> None:
+        super().__init__(account_id, connection, plans, files)
+        self._keep_free = keep_free
+        self._salt, self._modseq, self._used = self._db.execute("SELECT salt, modseq, used FROM meta").fetchone()
+        self._before = (self._modseq, self._used)
+        self._room_seen = False
+        self._states: dict[str, int] = {}
+        self._lives: Counter[str] = Counter()
+        self._counts: dict[tuple[str, str, str], list[int]] = {}
+        self._texts: dict[str, dict[int, Text]] = {}
+        self._text_size = 0
+        self._gathered: dict[str, Gathered] = {}
+
+    # ---- reading one's own writes
+
+    def state(self, kind: str) -> int:
+        """See Reader."""
+        own = self._states.get(kind)
+        return super().state(kind) if own is None else own
+
+    def changes(self, kind: str, since: int, limit: int | None) -> Changes:
+        """See Reader."""
+        self._flush()
+        return super().changes(kind, since, limit)
+
+    def query(self, kind: str, query: Query) -> QueryResult:
+        """See Reader."""
+        self._flush()
+        return super().query(kind, query)
+
+    def counts(self, plan: Plan, prop: str, member: str) -> tuple[int, int]:
+        """See SqliteReader."""
+        n, groups = super().counts(plan, prop, member)
+        more = self._counts.get((plan.name, prop, member))
+        return (n, groups) if more is None else (n + more[0], groups + more[1])
+
+    def used(self) -> int:
+        """See Reader."""
+        return int(self._used)
+
+    def _flush(self) -> None:
+        """Writes what was kept back."""
+        for (kind, prop, member), (n, groups) in self._counts.items():
+            plan = self._plans[kind]
+            if n or groups:
+                self._db.execute(plan.add_count[prop], (member, n, groups))
+            if n < 0:
+                self._db.execute(plan.drop_count[prop], (member,))
+        self._counts.clear()
+        for kind, texts in self._texts.items():
+            plan = self._plans[kind]
+            # In the order of their numbers: FTS5 ends a segment whenever a number is smaller than the one before.
+            for num in sorted(texts):
+                self._db.execute(plan.insert_text, (num, *[texts[num].get(column, "") for column in plan.search]))
+        self._texts.clear()
+        self._text_size = 0
+        for kind, modseq in self._states.items():
+            self._db.execute(
+                "INSERT INTO state (kind, modseq, live) VALUES (?1, ?2, ?3) "
+                "ON CONFLICT (kind) DO UPDATE SET modseq = ?2, live = live + ?3",
+                (kind, modseq, self._lives[kind]),
+            )
+        self._states.clear()
+        self._lives.clear()
+        if (self._modseq, self._used) != self._before:
+            self._db.execute("UPDATE meta SET modseq = ?, used = ?", (self._modseq, self._used))
+            self._before = (self._modseq, self._used)
+
+    # ---- records
+
+    def new_id(self, kind: str) -> str:
+        """See Txn."""
+        return random_id(self._plans[kind].kind.id_prefix)
+
+    def _next(self, kind: str) -> int:
+        self._modseq += 1
+        self._states[kind] = self._modseq
+        return int(self._modseq)
+
+    def create(self, kind: str, record: Record, text: Text | None = None) -> None:
+        """See Txn. KeyError, before anything is written, with the id of a referenced blob that the account has not; OverQuota
+        when the disk is nearly full; ValueError when a name is none of the type's stored properties or the id is taken."""
+        plan = self._plans[kind]
+        if not plan.known.issuperset(record):
+            raise ValueError(f"{kind} stores no {', '.join(sorted(set(record) - plan.known))}")
+        self._room()
+        refs = {prop: plan.blobs_of(prop, _value(record.get(prop))) for prop in plan.blob_refs}
+        self._refer(Counter(id for ids in refs.values() for id in ids))
+        num = self._number(plan, record)
+        modseq = self._next(kind)
+        columns = plan.columns_of(record)
+        try:
+            self._db.execute(plan.insert, (num, record["id"], modseq, modseq, modseq, *columns, plan.split(record, "")))
+        except apsw.ConstraintError:
+            raise ValueError(f"there is a {kind} {record['id']} already") from None
+        self._lives[kind] += 1
+        for segment in plan.further:
+            self._db.execute(plan.insert_segment[segment], (num, plan.split(record, segment)))
+        if plan.members:
+            self._enrol(plan, num, record)
+        if plan.search:
+            self._index(plan, num, text or {})
+
+    def _number(self, plan: Plan, record: Record) -> int:
+        milliseconds = plan.milliseconds(record)
+        if milliseconds is None:
+            (last,) = self._db.execute(plan.last_num).fetchone()
+            return 1 if last is None else last + 1
+        first = milliseconds << COUNTER_BITS
+        top = first | ((1 << COUNTER_BITS) - 1)
+        for _ in range(MAX_SPILL):
+            (last,) = self._db.execute(plan.last_in_range, (first, top)).fetchone()
+            if last is None:
+                return first
+            if last < top:
+                return int(last) + 1
+            first, top = first + (1 << COUNTER_BITS), top + (1 << COUNTER_BITS)
+        raise StoreError(f"too many records of {plan.name} have the same {plan.order}")
+
+    def _enrol(self, plan: Plan, num: int, record: Record) -> None:
+        group = plan.column_value(plan.group, record.get(plan.group)) if plan.group is not None else None
+        alone = plan.group is None or not self._db.execute(plan.group_others, (group, num)).fetchone()
+        for prop in plan.members:
+            for member in _value(record.get(prop)) or ():
+                self._join(plan, prop, member, num, group, alone)
+
+    def _join(self, plan: Plan, prop: str, member: str, num: int, group: Any, alone: bool) -> None:
+        self._db.execute(plan.add_member[prop], (member, num))
+        self._count(plan, prop, member, 1, self._new_group(plan, prop, member, num, group, alone))
+
+    def _leave(self, plan: Plan, prop: str, member: str, num: int, group: Any, alone: bool) -> None:
+        self._db.execute(plan.drop_member[prop], (member, num))
+        self._count(plan, prop, member, -1, -self._new_group(plan, prop, member, num, group, alone))
+
+    def _new_group(self, plan: Plan, prop: str, member: str, num: int, group: Any, alone: bool) -> int:
+        """1 when no other record of the group has the key."""
+        if plan.group is None:
+            return 0
+        return 1 if alone or not self._db.execute(plan.group_has[prop], (member, group, num)).fetchone() else 0
+
+    def _count(self, plan: Plan, prop: str, member: str, n: int, groups: int) -> None:
+        kept = self._counts.setdefault((plan.name, prop, member), [0, 0])
+        kept[0] += n
+        kept[1] += groups
+
+    def _index(self, plan: Plan, num: int, text: Text) -> None:
+        self._texts.setdefault(plan.name, {})[num] = text
+        self._text_size += sum(map(len, text.values()))
+        if self._text_size > _TEXT_KEPT:
+            self._flush()
+
+    def update(self, kind: str, id: str, changed: Record) -> None:
+        """See Txn. KeyError when there is no such record, or with the id of a referenced blob that the account has not, before
+        anything is written; ValueError for a name that is none of the type's stored properties."""
+        plan = self._plans[kind]
+        if not plan.known.issuperset(changed) or "id" in changed:
+            raise ValueError(f"{kind} cannot change {', '.join(sorted(set(changed) - set(plan.stored)))}")
+        num, _, group, json = self._found(plan, id)
+        by_segment: dict[str, Record] = {}
+        for prop, value in changed.items():
+            by_segment.setdefault(plan.segment_of[prop], {})[prop] = value
+        old: dict[str, msgspec.Raw] = {}
+        written: dict[str, bytes] = {}
+        for segment, values in by_segment.items():
+            raw = decode_raw(json if not segment else self._segment(plan, segment, num))
+            old |= raw
+            merged: dict[str, Any] = raw | values
+            written[segment] = encode_json(merged)
+        self._refer(self._reference_changes(plan, changed, old))
+        modseq = self._next(kind)
+        sets, bindings = ["changed = ?"], [modseq]
+        if not changed or not plan.counters.issuperset(changed):
+            sets.append("settled = ?")
+            bindings.append(modseq)
+        for prop in plan.indexed:
+            if prop in changed:
+                sets.append(f"{plan.column[prop]} = ?")
+                bindings.append(plan.column_value(prop, changed[prop]))  # type: ignore[arg-type]
+        if "" in written:
+            sets.append("json = ?")
+            bindings.append(written.pop(""))  # type: ignore[arg-type]
+        self._db.execute(f"UPDATE {plan.r} SET {', '.join(sets)} WHERE num = ?", (*bindings, num))
+        for segment, whole in written.items():
+            self._db.execute(plan.update_segment[segment], (whole, num))
+        for prop in plan.members:
+            if prop in changed:
+                self._reenrol(
+                    plan, prop, num, group, set(_value(old.get(prop)) or ()), set(_value(changed[prop]) or ())
+                )
+
+    def _reference_changes(self, plan: Plan, changed: Record, old: Mapping[str, Json]) -> Counter[str]:
+        refs: Counter[str] = Counter()
+        for prop in plan.blob_refs:
+            if prop in changed:
+                refs.update(plan.blobs_of(prop, _value(changed[prop])))
+                refs.subtract(plan.blobs_of(prop, _value(old.get(prop))))
+        return refs
+
+    def _reenrol(self, plan: Plan, prop: str, num: int, group: Any, before: set[str], after: set[str]) -> None:
+        if before == after:
+            return
+        alone = plan.group is None or not self._db.execute(plan.group_others, (group, num)).fetchone()
+        for member in before - after:
+            self._leave(plan, prop, member, num, group, alone)
+        for member in after - before:
+            self._join(plan, prop, member, num, group, alone)
+
+    def _found(self, plan: Plan, id: str) -> tuple[int, int, Any, bytes]:
+        row: tuple[int, int, Any, bytes] | None = self._db.execute(plan.find, (id,)).fetchone()
+        if row is None:
+            raise KeyError(id)
+        return row
+
+    def _segment(self, plan: Plan, segment: str, num: int) -> bytes:
+        row = self._db.execute(f"SELECT json FROM {plan.s[segment]} WHERE num = ?", (num,)).fetchone()
+        if row is None:
+            raise StoreDamaged(f"a record of {plan.name} has lost its segment {segment!r}")
+        return bytes(row[0])
+
+    def touch(self, kind: str, id: str) -> None:
+        """See Txn. KeyError when there is no such record."""
+        plan = self._plans[kind]
+        modseq = self._modseq + 1
+        self._db.execute(plan.touch, (modseq, modseq, id))
+        if self._db.changes() == 0:
+            raise KeyError(id)
+        self._next(kind)
+
+    def destroy(self, kind: str, id: str) -> None:
+        """See Txn. KeyError when there is no such record."""
+        plan = self._plans[kind]
+        num, created, group, json = self._found(plan, id)
+        old = decode_raw(json)
+        needed = {plan.segment_of[prop] for prop in (*plan.members, *plan.blob_refs)} - {""}
+        for segment in needed:
+            old |= decode_raw(self._segment(plan, segment, num))
+        modseq = self._next(kind)
+        self._lives[kind] -= 1
+        if plan.members:
+            alone = plan.group is None or not self._db.execute(plan.group_others, (group, num)).fetchone()
+            for prop in plan.members:
+                for member in _value(old.get(prop)) or ():
+                    self._leave(plan, prop, member, num, group, alone)
+        self._db.execute(plan.delete, (num,))
+        for segment in plan.further:
+            self._db.execute(f"DELETE FROM {plan.s[segment]} WHERE num = ?", (num,))
+        if plan.search and self._texts.get(kind, {}).pop(num, None) is None:
+            self._db.execute(plan.delete_text, (num,))
+        self._db.execute(plan.bury, (modseq, id, group, created))
+        refs: Counter[str] = Counter()
+        for prop in plan.blob_refs:
+            refs.subtract(plan.blobs_of(prop, _value(old.get(prop))))
+        self._refer(refs)
+
+    # ---- counters and notes
+
+    def tally(self, name: str, key: str, member: str, delta: int) -> int:
+        """See Txn."""
+        (n,) = self._db.execute(
+            "INSERT INTO tally (name, key, member, n) VALUES (?1, ?2, ?3, ?4) "
+            "ON CONFLICT (name, key, member) DO UPDATE SET n = n + ?4 RETURNING n",
+            (name, key, member, delta),
+        ).fetchall()[0]
+        if n == 0:
+            self._db.execute("DELETE FROM tally WHERE name = ? AND key = ? AND member = ?", (name, key, member))
+        return int(n)
+
+    def link(self, name: str, keys: Iterable[str], value: str) -> None:
+        """See Txn."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO link (name, key, value) VALUES (?, ?, ?)", [(name, key, value) for key in keys]
+        )
+
+    def unlink(self, name: str, value: str) -> None:
+        """See Txn."""
+        self._db.execute("DELETE FROM link WHERE name = ? AND value = ?", (name, value))
+
+    def gather(self, name: str, make: Callable[[], G]) -> G:
+        """See Txn."""
+        if name not in self._gathered:
+            self._gathered[name] = make()
+        return cast(G, self._gathered[name])
+
+    def settle(self) -> None:
+        """See Txn."""
+        settled = 0
+        # Settling one may make others, which stand at the end.
+        while settled < len(self._gathered):
+            list(self._gathered.values())[settled].settle(self)
+            settled += 1
+
+    def finish(self) -> None:
+        """Writes everything that was gathered and kept back: what comes before the commit."""
+        self.settle()
+        self._flush()
+
+    def set_note(self, name: str, value: str | None) -> None:
+        """See Txn."""
+        if value is None:
+            self._db.execute("DELETE FROM note WHERE name = ?", (name,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)", (name, value))
+
+    # ---- blobs
+
+    def _refer(self, changes: Mapping[str, int]) -> None:
+        """Adds to blobs' references. KeyError, before anything is written, with an id that the account has not."""
+        moves = {id: n for id, n in changes.items() if n}
+        for id, n in moves.items():
+            if n > 0 and self._blob(id) is None:
+                raise KeyError(id)
+        for id, n in moves.items():
+            self._db.execute("UPDATE blob SET refs = refs + ? WHERE id = ?", (n, id))
+
+    def put_blob(self, data: bytes) -> str:
+        """See Txn."""
+        sha = hashlib.sha256(data).digest()
+        if len(data) <= INSIDE:
+            return self.keep_blob(sha, len(data), data)
+        id = blob_id(self._salt, sha)
+        if self._refresh(id):
+            return id
+        self._room()
+        incoming = self._files.receive(data, len(data))
+        try:
+            return self.keep_blob(sha, len(data), incoming)
+        finally:
+            incoming.discard()
+
+    def keep_blob(self, sha: bytes, size: int, data: bytes | Incoming, quota: int | None = None) -> str:
+        """Gives octets their row and their place: in the database, or a file that was received. Answers the blob id.
+
+        OverQuota when they are new and ``used() + size`` exceeds ``quota``."""
+        id = blob_id(self._salt, sha)
+        if self._refresh(id):
+            return id
+        if quota is not None and self._used + size > quota:
+            raise OverQuota(f"{size} octets more would exceed the account's quota of {quota}")
+        self._room()
+        filed = isinstance(data, Incoming)
+        if isinstance(data, Incoming):
+            self._files.settle(data)
+        self._db.execute(
+            "INSERT INTO blob (id, sha, size, refs, uploaded, filed) VALUES (?, ?, ?, 0, ?, ?)",
+            (id, sha, size, int(time.time()), int(filed)),
+        )
+        if isinstance(data, bytes):
+            self._db.execute("INSERT INTO octets (num, data) VALUES (?, ?)", (self._db.last_insert_rowid(), data))
+        self._used += size
+        return id
+
+    def _refresh(self, id: str) -> bool:
+        """Whether the account has the blob; an upload of the same octets makes it young again (RFC 8620 section 6.1)."""
+        row = self._db.execute("SELECT num, uploaded FROM blob WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            return False
+        now = int(time.time())
+        if abs(now - row[1]) > _FRESH // 4:
+            self._db.execute("UPDATE blob SET uploaded = ? WHERE num = ?", (now, row[0]))
+        return True
+
+    def _room(self) -> None:
+        """OverQuota when the disk is nearly full: what is left is for destroying, which needs some room as well."""
+        if self._room_seen:
+            return
+        status = os.statvfs(self._files.folder)
+        if status.f_bavail * status.f_frsize < self._keep_free:
+            raise OverQuota("the server's disk is nearly full; nothing new is taken in, but things can be destroyed")
+        self._room_seen = True
+
+    def forget_blobs(self, nums: Iterable[int], size: int) -> None:
+        """Removes blobs that nothing refers to, ``size`` octets in all. Their files go after the commit."""
+        for num in nums:
+            self._db.execute("DELETE FROM blob WHERE num = ?", (num,))
+        self._used -= size
+
+
+def _value(value: Json) -> Json:
+    """A property's value, whether it came as such or as ready JSON."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
