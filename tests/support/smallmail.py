@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,8 +23,9 @@ from flaskmail.datatypes.mail.thread import Thread
 from flaskmail.jmap.context import AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType, Prop
 from flaskmail.jmap.methods import standard_methods
-from flaskmail.jmap.storage import Json, Reader, Record, Txn
+from flaskmail.jmap.storage import Json, Reader, Record, Store, Txn
 from flaskmail.store.memory import MemoryStore
+from flaskmail.store.sqlite import SqliteStore
 from flaskmail.values.checks import anything
 
 ACCOUNT = "a1"
@@ -86,9 +88,11 @@ class SmallEmail(DataType):
 class World:
     """The account ``ACCOUNT`` with the mailboxes of a new account; ``call`` speaks JMAP."""
 
-    def __init__(self, limits: Limits | None = None, read_only: bool = False) -> None:
+    def __init__(self, limits: Limits | None = None, read_only: bool = False, path: Path | None = None) -> None:
+        """path: a folder for a store in SQLite; None for one in memory."""
         self.types: dict[str, DataType] = {kind.name: kind for kind in (Mailbox(), Thread(), SmallEmail())}
-        self.store = MemoryStore(self.types.values())
+        kinds = list(self.types.values())
+        self.store: Store = MemoryStore(kinds) if path is None else SqliteStore(path, kinds)
         self.store.create_account(ACCOUNT)
         access = AccountAccess(ACCOUNT, "ann@example.com", is_read_only=read_only)
         self.ctx = Context(self.store, self.types, limits or Limits(), {ACCOUNT: access}, "ann@example.com", access)

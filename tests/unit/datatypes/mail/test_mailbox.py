@@ -9,11 +9,6 @@ from flaskmail.datatypes.mail.mailbox import RIGHTS, ROLES, mailbox_name
 from flaskmail.jmap.context import Limits
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def refused(world: World, sent: dict[str, Any]) -> dict[str, Any]:
     answer = world.call("Mailbox/set", create={"k": sent})
     assert answer["created"] is None

@@ -3,12 +3,7 @@ from __future__ import annotations
 import pytest
 from smallmail import World
 
-from flaskmail.store.memory import MemoryReader
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
+from flaskmail.jmap.storage import Reader
 
 
 def test_email_ids_stand_in_the_order_in_which_they_were_received(world: World) -> None:
@@ -29,13 +24,15 @@ def test_fifty_threads_are_one_question(world: World, monkeypatch: pytest.Monkey
     inbox = world.role("inbox")
     emails = {f"t{n}": [world.email(inbox, thread=f"t{n}")] for n in range(50)}
     asked: list[int] = []
-    real = MemoryReader.grouped
+    with world.reader() as reader:
+        kind = type(reader)
+    real = kind.grouped
 
-    def grouped(self: MemoryReader, kind: str, column: str, values: list[str]) -> dict[str, list[str]]:
+    def grouped(self: Reader, kind: str, column: str, values: list[str]) -> dict[str, list[str]]:
         asked.append(len(values))
         return real(self, kind, column, values)
 
-    monkeypatch.setattr(MemoryReader, "grouped", grouped)
+    monkeypatch.setattr(kind, "grouped", grouped)
     listed = world.call("Thread/get", ids=list(emails))["list"]
     assert {thread["id"]: thread["emailIds"] for thread in listed} == emails
     assert asked == [50]

@@ -89,11 +89,6 @@ def test_of_many_references_the_newest_and_the_very_first_count() -> None:
     assert ids[-1] == "r0"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def thread_of(world: World, subject: str | None, own: str, *references: str) -> str:
     id = world.email(world.role("inbox"), subject=subject, messageId=[own], references=list(references))
     (email,) = world.call("Email/get", ids=[id], properties=["threadId"])["list"]
