@@ -72,7 +72,7 @@ class Passwords:
         """A hash that no password has, verified when there is no such account. It costs what a new password's costs."""
         cost = self._cost
         parameters = f"m={cost.memory // 1024},t={cost.time_cost},p={cost.parallelism}"
-        return f"$argon2id$v=19${parameters}$bm9ib2R5J3Mgc2FsdCEh$" + "A" * 43
+        return f"$argon2id$v=19${parameters}$bm9ib2R5J3Mgc2FsdCEhIQ$" + "A" * 43
 
     def hash(self, password: str) -> str:
         """The PHC string to store. Raises BadPassword."""
