@@ -3,12 +3,24 @@ from __future__ import annotations
 import html
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smallmail import ACCOUNT, World
 
-from flaskmail.datatypes.mail.snippet import MAX_PREVIEW, mark_preview, mark_subject, wanted_terms
+from flaskmail.datatypes.mail import bodies, snippet
+from flaskmail.datatypes.mail.snippet import (
+    MAX_PREVIEW,
+    SEARCH_SNIPPET_GET,
+    mark_preview,
+    mark_subject,
+    wanted_terms,
+)
+from flaskmail.errors import MethodError
+from flaskmail.jmap.context import Context, Limits
+from flaskmail.jmap.storage import Reader, Record
 from flaskmail.values.searching import Term, parse_search
 
 
@@ -119,3 +131,85 @@ def test_what_a_filter_looks_for() -> None:
 def test_a_filter_without_words_looks_for_nothing(given_filter: object) -> None:
     wanted = wanted_terms(given_filter)
     assert (wanted.subject, wanted.body) == ([], [])
+
+
+BODIES = {"Lunch": "The conference room is free.", "Re: Room": "No.", "Dinner": "Nothing."}
+
+
+@pytest.fixture
+def mail(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, list[str]]:
+    """Three Emails whose bodies are those of BODIES."""
+
+    def body_text(ctx: Context, reader: Reader, record: Record) -> str:
+        return BODIES[record["subject"]]
+
+    monkeypatch.setattr(bodies, "body_text", body_text, raising=False)
+    inbox = world.role("inbox")
+    return world, [world.email(inbox, subject=subject) for subject in BODIES]
+
+
+def get(world: World, limits: Limits | None = None, **arguments: object) -> dict[str, Any]:
+    world.ctx.limits = limits or Limits()
+    answer = SEARCH_SNIPPET_GET.call(world.ctx, {"accountId": ACCOUNT, **arguments})
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_subject_and_preview_tell_where_the_words_were_found(mail: tuple[World, list[str]]) -> None:
+    world, ids = mail
+    answer = get(world, emailIds=ids, filter={"text": "room"})
+    assert answer == {
+        "accountId": ACCOUNT,
+        "list": [
+            {"emailId": ids[0], "subject": None, "preview": "The conference <mark>room</mark> is free."},
+            {"emailId": ids[1], "subject": "Re: <mark>Room</mark>", "preview": None},
+            {"emailId": ids[2], "subject": None, "preview": None},
+        ],
+        "notFound": None,
+    }
+
+
+def test_a_search_in_one_place_marks_only_there(mail: tuple[World, list[str]]) -> None:
+    world, ids = mail
+    listed = get(world, emailIds=ids, filter={"subject": "room"})["list"]
+    assert [snippet["preview"] for snippet in listed] == [None] * 3
+    assert listed[1]["subject"] == "Re: <mark>Room</mark>"
+    listed = get(world, emailIds=ids, filter={"body": "room"})["list"]
+    assert [snippet["subject"] for snippet in listed] == [None] * 3
+    assert listed[0]["preview"] is not None
+
+
+def test_ids_of_no_email_are_not_found(mail: tuple[World, list[str]]) -> None:
+    world, ids = mail
+    answer = get(world, emailIds=["nowhere", ids[0], ids[0]], filter=None)
+    assert [snippet["emailId"] for snippet in answer["list"]] == [ids[0]]
+    assert answer["notFound"] == ["nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "type"),
+    [
+        ({"filter": None}, "invalidArguments"),
+        ({"emailIds": None, "filter": None}, "invalidArguments"),
+        ({"emailIds": [5], "filter": None}, "invalidArguments"),
+        ({"emailIds": [], "filter": 5}, "invalidArguments"),
+        ({"emailIds": [], "filter": {"text": 5}}, "invalidArguments"),
+        ({"emailIds": [], "filter": {"operator": "XOR", "conditions": []}}, "invalidArguments"),
+        ({"emailIds": [], "filter": {"nonsense": 5}}, "unsupportedFilter"),
+        ({"emailIds": [], "more": 1}, "invalidArguments"),
+        ({"emailIds": ["a", "b", "c"], "filter": None}, "requestTooLarge"),
+    ],
+)
+def test_what_is_wrong_with_the_call(world: World, arguments: dict[str, Any], type: str) -> None:
+    with pytest.raises(MethodError) as caught:
+        get(world, Limits(maxSnippets=2), **arguments)
+    assert caught.value.type == type
+
+
+def test_a_call_looks_through_so_much_text_and_no_more(
+    mail: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, ids = mail
+    monkeypatch.setattr(snippet, "MAX_TEXTS", len(BODIES["Lunch"]))
+    listed = get(world, emailIds=ids, filter={"text": "room nothing"})["list"]
+    assert [one["preview"] is not None for one in listed] == [True, False, False]
