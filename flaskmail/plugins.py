@@ -64,10 +64,13 @@ def gather(manager: pluggy.PluginManager, hook: str, server: object) -> list[Any
     ConfigError that names the plugin when one raises or answers neither a list nor None.
     """
     out: list[Any] = []
+    caller: pluggy.HookCaller = getattr(manager.hook, hook)
+    answering = {one.plugin: None for one in caller.get_hookimpls() if not (one.wrapper or one.hookwrapper)}
     for name, plugin in manager.list_name_plugin():
-        if not _implements(manager, plugin, hook):
+        if plugin not in answering:
             continue
-        others = [other for _, other in manager.list_name_plugin() if other is not plugin and other is not None]
+        # Asked one by one, so that the one that fails is known; wrappers stay around each.
+        others = [other for other in answering if other is not plugin]
         try:
             answers = manager.subset_hook_caller(hook, others)(server=server)
         except ConfigError:
@@ -89,6 +92,13 @@ def start(manager: pluggy.PluginManager, server: object) -> None:
 def _register(manager: pluggy.PluginManager, plugin: object, name: str, problems: list[Problem]) -> None:
     if manager.get_plugin(name) is not None:
         problems.append(Problem(name, "", "a second plugin of that name", "each plugin once"))
+        return
+    try:
+        hash(plugin)
+    except TypeError:
+        problems.append(
+            Problem(name, "", f"an unhashable {type(plugin).__name__}", "a module or another hashable object")
+        )
         return
     try:
         manager.register(plugin, name)
@@ -149,10 +159,6 @@ def _misspelt(manager: pluggy.PluginManager) -> Iterable[Problem]:
 
 def _hooks(manager: pluggy.PluginManager) -> list[tuple[str, pluggy.HookCaller]]:
     return [(name, hook) for name, hook in vars(manager.hook).items() if isinstance(hook, pluggy.HookCaller)]
-
-
-def _implements(manager: pluggy.PluginManager, plugin: object, hook: str) -> bool:
-    return any(caller.name == hook for caller in manager.get_hookcallers(plugin) or ())
 
 
 def _name_of(plugin: object) -> str:

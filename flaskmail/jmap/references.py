@@ -10,6 +10,9 @@ from flaskmail.jmap.storage import Json, Record
 from flaskmail.values import ijson, pointer
 from flaskmail.values.checks import shown
 
+OCTETS = 2_000_000
+"""How much JSON the references of one request may bring in."""
+
 Response = tuple[str, Json, str]
 """Name, arguments, method call id."""
 
@@ -20,7 +23,7 @@ class References:
 
     def __init__(self, limits: Limits) -> None:
         self._items = max(limits.maxObjectsInGet, limits.maxObjectsInSet)
-        self._octets = limits.maxSizeRequest
+        self._octets = min(OCTETS, limits.maxSizeRequest)
 
     def resolve(self, arguments: Record, responses: Sequence[Response]) -> Record:
         """The arguments with every "#name" replaced by "name" and the value that it refers to.

@@ -8,7 +8,7 @@ from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.records import invalid_properties
 from flaskmail.jmap.storage import Json, Record
 from flaskmail.values.checks import shown
-from flaskmail.values.pointer import PatchError, patch_tokens
+from flaskmail.values.pointer import PatchError, escape, patch_tokens
 
 Lookup = Callable[[str], str | None]
 """Creation id -> id, or None when nothing was created under it."""
@@ -52,12 +52,11 @@ def substituted_patch(names: Mapping[str, str], patch: Record, lookup: Lookup) -
         name, slash, rest = pointer.partition("/")
         if name in names:
             if slash and rest[:1] == "#":
-                tokens = patch_tokens(pointer)
-                found = _found(name, tokens[1], lookup, wrong)
-                pointer = "/".join((name, found, *rest.split("/")[1:]))
-                changed = True
-                if pointer in out or pointer in patch:
+                reference = patch_tokens(pointer)[1]
+                found = "/".join((name, escape(_found(name, reference, lookup, wrong)), *rest.split("/")[1:]))
+                if found != pointer and (found in out or found in patch):
                     raise PatchError(f"The patch pointer {shown(pointer)} is there twice.")
+                pointer, changed = found, True
             elif any(True for _ in references_in(value)):
                 value = _replaced(name, value, lookup, wrong)
                 changed = True
