@@ -15,7 +15,17 @@ def test_the_session_tells_the_limits_of_mail_per_account() -> None:
         "maxMailboxDepth": 5,
         "maxSizeMailboxName": 255,
         "maxSizeAttachmentsPerEmail": 50_000_000,
-        "emailQuerySortOptions": "receivedAt size from to subject sentAt hasKeyword allInThreadHaveKeyword someInThreadHaveKeyword".split(),
+        "emailQuerySortOptions": [
+            "receivedAt",
+            "size",
+            "from",
+            "to",
+            "subject",
+            "sentAt",
+            "hasKeyword",
+            "allInThreadHaveKeyword",
+            "someInThreadHaveKeyword",
+        ],
         "mayCreateTopLevelMailbox": True,
     }
     reader = AccountAccess("a1", "ann@example.com", is_read_only=True)
