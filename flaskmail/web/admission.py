@@ -133,15 +133,17 @@ class BodyReader:
         self._stream, self._left = stream, length
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` octets (-1: all that are left); b"" at the end. Raises RequestError when cut short."""
+        """``size`` octets (-1: all), fewer only when no more are left. Raises RequestError when cut short."""
         wanted = self._left if size < 0 else min(size, self._left)
-        if wanted == 0:
-            return b""
-        found = self._stream.read(wanted)
-        if not found:
-            raise cut_short()
-        self._left -= len(found)
-        return found
+        pieces: list[bytes] = []
+        while wanted > 0:
+            piece = self._stream.read(wanted)
+            if not piece:
+                raise cut_short()
+            pieces.append(piece)
+            wanted -= len(piece)
+            self._left -= len(piece)
+        return b"".join(pieces)
 
 
 class Slots:
