@@ -152,7 +152,7 @@ class Mailbox(DataType):
         long, a role that another mailbox has, a parent that is not there, is below the mailbox, or makes the tree too deep;
         forbidden when the inbox would lose its role."""
         before = old or {}
-        if "name" in new and new["name"] != before.get("name"):
+        if new["name"] != before.get("name"):
             _check_size(ctx, new["name"])
         if old is not None and old.get("role") == "inbox" and new["role"] != "inbox":
             raise SetError("forbidden", "The inbox keeps its role, because new mail arrives there.", ["role"])

@@ -35,6 +35,9 @@ from flaskmail.values.searching import MAX_QUERY
 SEARCH_COLUMNS = ("from", "to", "cc", "bcc", "subject", "body", "attachment")
 """Columns of Email's full-text index: names and addresses, the subject, the text of all text parts, names of attachments."""
 
+MAX_COLUMN = 250
+"""Characters of a name or an address that a sort compares."""
+
 # RFC 8621 section 4.1.1: 1 to 255 of %x21-%x7e without ( ) { ] % * " \.
 _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")
 # RFC 5322 section 2.2: printable ASCII without the colon.
@@ -73,11 +76,12 @@ def header_test(value: Json) -> str | None:
 
 
 def address_column(addresses: Json) -> Scalar:
-    """What ``from`` and ``to`` are sorted by: the first address's name, else its email, else "". RFC 8621 section 4.4.2."""
+    """What ``from`` and ``to`` are sorted by: the first address's name, else its email, else "", ``MAX_COLUMN`` characters of it.
+    RFC 8621 section 4.4.2."""
     if not addresses:
         return ""
     first = addresses[0]
-    return str(first.get("name") or first.get("email") or "")
+    return str(first.get("name") or first.get("email") or "")[:MAX_COLUMN]
 
 
 def subject_column(subject: Json) -> Scalar:

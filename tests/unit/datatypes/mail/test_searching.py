@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ B = [{"name": None, "email": "bob@example.com"}, {"name": "Aaron", "email": "a@e
 C = [{"name": "", "email": "Carl@example.com"}]
 
 
-@pytest.fixture(scope="module")
-def mail() -> tuple[World, dict[str, str]]:
+@pytest.fixture(scope="module", params=["memory", "sqlite"])
+def mail(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, dict[str, str]]]:
     """Three threads: t1 has one and two, t2 three, t3 four."""
-    world = World()
+    world = World(path=None if request.param == "memory" else tmp_path_factory.mktemp("searching"))
     inbox, archive, trash = (world.role(role) for role in ("inbox", "archive", "trash"))
     emails: dict[str, dict[str, Any]] = {
         "one": {"thread": "t1", "in": [inbox], "kw": ["$flagged", "$seen"], "at": "2024-01-01T00:00:00Z", "size": 100},
@@ -75,7 +78,8 @@ def mail() -> tuple[World, dict[str, str]]:
             txn.create("Email", record, texts[name])
             world.types["Email"].created(world.ctx, txn, record)
             ids[name] = record["id"]
-    return world, ids
+    yield world, ids
+    world.store.close()
 
 
 def found(mail: tuple[World, dict[str, str]], condition: dict[str, Any], **more: Any) -> list[str]:
