@@ -67,8 +67,7 @@ def _start() -> Settings:
     try:
         found = load()
     except ConfigError as error:
-        listed = "\n".join(f"  {problem}" for problem in error.problems)
-        raise SystemExit(f"flaskmail cannot start, its settings are wrong:\n{listed}") from None
+        raise SystemExit(_refusal(error)) from None
     # Mail is for nobody else on this machine, whatever the shell's umask is.
     os.umask(0o077)
     # A connection and an open mailbox each cost descriptors; the usual soft limit of 1024 is below max-connections.
@@ -77,6 +76,10 @@ def _start() -> Settings:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     adopt(found)
     return found
+
+
+def _refusal(error: ConfigError) -> str:
+    return f"flaskmail cannot start, its configuration is wrong:\n{error}"
 
 
 settings = _start()
@@ -106,6 +109,8 @@ def when_ready(server: Any) -> None:
     scheme = "https" if server.cfg.is_ssl else "http"
     try:
         announce(app, [listener.getsockname() for listener in server.LISTENERS], scheme)
+    except ConfigError as error:
+        raise SystemExit(_refusal(error)) from None
     except (FlaskmailError, OSError) as error:
         raise SystemExit(f"flaskmail cannot start with the data folder {settings.storage.path}: {error}") from None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import re
@@ -32,16 +33,16 @@ def application(environ, start_response):
 class Gunicorn:
     """A running gunicorn; ``log`` is what it has written so far."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, application: str = "small:application") -> None:
         self.folder = folder
         (folder / "small.py").write_text(APPLICATION)
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("FLASKMAIL_", "GUNICORN_"))}
         self._output = (folder / "log").open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:flaskmail.gunicornconf", *arguments, "small:application"],
+            [sys.executable, "-m", "gunicorn", "-c", "python:flaskmail.gunicornconf", *arguments, application],
             cwd=folder,
             # The proxies that the environment would have gunicorn believe are none of its business either.
-            env=environ | {"FORWARDED_ALLOW_IPS": "*"},
+            env=environ | {"FORWARDED_ALLOW_IPS": "*", "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
@@ -103,13 +104,13 @@ class Gunicorn:
 
 @pytest.fixture
 def gunicorn(tmp_path):
-    """A function (settings, further arguments) -> Gunicorn; all are stopped at the end."""
+    """A function (settings, further arguments, application) -> Gunicorn; all are stopped at the end."""
     running: list[Gunicorn] = []
 
-    def start(settings: str = "", *arguments: str) -> Gunicorn:
+    def start(settings: str = "", *arguments: str, **named: str) -> Gunicorn:
         if settings:
             (tmp_path / "config.toml").write_text(settings)
-        running.append(Gunicorn(tmp_path, *arguments))
+        running.append(Gunicorn(tmp_path, *arguments, **named))
         return running[-1]
 
     yield start
@@ -199,3 +200,31 @@ def test_a_renewed_certificate_is_used_without_a_reload(gunicorn, tmp_path):
     assert server.get(context=contexts[0]).status == 200
     renew(authorities[1])
     assert server.get(context=contexts[1]).status == 200
+
+
+def test_flaskmail_itself_starts_in_any_folder_and_names_a_useless_data_folder(gunicorn, tmp_path):
+    (tmp_path / "not a folder").write_text("")
+    server = gunicorn(BASE + '[storage]\npath = "not a folder/data"\n', application="wsgi:app")
+    assert server.process.wait(30) == 1
+    assert f"cannot start with the data folder {tmp_path}/not a folder/data" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_a_plugin_that_does_not_load_stops_the_start_with_a_sentence(gunicorn, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "broken.py").write_text("this is no Python\n")
+    server = gunicorn(BASE + '[plugins]\npaths = ["plugins"]\n', application="wsgi:app")
+    assert server.process.wait(30) == 1
+    assert "broken.py" in server.log
+    assert "its configuration is wrong" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_the_first_start_tells_how_to_begin(gunicorn, tmp_path):
+    server = gunicorn(BASE, application="wsgi:app")
+    told = server.wait_for(r"curl -u (\S+) http://localhost:(\d+)(/\S+)")
+    assert int(told[2]) == server.port
+    credentials = base64.b64encode(told[1].encode()).decode()
+    response = server.get(told[3], Authorization=f"Basic {credentials}")
+    assert response.status in (200, 301, 302, 307, 308)
+    assert (tmp_path / "data" / "control.db").stat().st_mode & 0o077 == 0
