@@ -10,6 +10,9 @@ from flaskmail.formats.mime import params, words
 MAX_ADDRESSES: Final = 20_000
 """Addresses of one field that are read; the rest are left out."""
 
+MAX_WORDS: Final = 2_000
+"""Words, spaces and marks of one address that are kept; what follows them, up to the next comma, is left out."""
+
 
 class Address(TypedDict):
     """An EmailAddress of RFC 8621 section 4.1.2.3; name: display name or None; email: addr-spec, as far as it is one."""
@@ -105,14 +108,14 @@ class _Reader:
                 elif token == ":" and not self.named and self.email is None and self.tokens:
                     self.start_group()
                 else:
-                    self.tokens.append(("atom", token))
+                    self.keep("atom", token)
             elif kind == "angle":
                 if self.email is not None:
                     self.mailbox()
                 self.email = _addr_spec(token[1:-1])
                 self.comment = None
             elif kind != "space" or self.tokens:
-                self.tokens.append((kind, token))
+                self.keep(kind, token)
             at = found.end()
         self.mailbox()
         return self.groups
@@ -122,7 +125,12 @@ class _Reader:
         if self.comment is None and (self.email is not None or self.tokens):
             self.comment = text
         if self.tokens:
-            self.tokens.append(("space", " "))
+            self.keep("space", " ")
+
+    def keep(self, kind: str, token: str) -> None:
+        """Adds to what the mailbox is made of."""
+        if len(self.tokens) < MAX_WORDS:
+            self.tokens.append((kind, token))
 
     def start_group(self) -> None:
         """Begins the group that the tokens so far are the name of."""
@@ -197,10 +205,15 @@ def _without_angles(tokens: list[tuple[str, str]]) -> tuple[str, list[tuple[str,
         last += 1
     while first > 0 and tokens[first - 1][0] != "space":
         first -= 1
-    while last < len(tokens) and tokens[last][0] != "space":
+    while last < len(tokens) and (tokens[last][0] != "space" or _dot_follows(tokens, last)):
         last += 1
     email = "".join(token for kind, token in tokens[first:last] if kind != "space")
     return email, tokens[:first] + tokens[last:]
+
+
+def _dot_follows(tokens: list[tuple[str, str]], at: int) -> bool:
+    """Whether a domain goes on after the white space at ``at``: RFC 5322 section 4.4 allows it around a dot."""
+    return at + 1 < len(tokens) and (tokens[at + 1][1].startswith(".") or tokens[at - 1][1] == ".")
 
 
 def _phrase(tokens: list[tuple[str, str]]) -> str | None:

@@ -14,8 +14,9 @@ MAX_OCTETS: Final = 1024 * 1024
 """Octets of header fields that are read in one message, its parts together; a field that crosses the line is cut."""
 
 # RFC 5322 section 2.2: a name is printable ASCII but the colon; section 4.5: white space may precede the colon.
-# The third group is a line that is no field.
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|([^\n]*+\n|[^\n]++)")
+# The third group is a line that is no field, with the lines folded to it.
+_FOLDED = rb"(?:\n[ \t][^\n]*+)*+"
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+%b)\n?|([^\n]++%b\n?)" % (_FOLDED, _FOLDED))
 _STARTS_FIELD = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _BLANK_LINE = re.compile(rb"\n\r*+\n")
 _EMPTY_START = re.compile(rb"\r*+\n")
@@ -75,8 +76,8 @@ def parse(raw: bytes, start: int, end: int, budget: Budget) -> tuple[Headers, in
     """Reads the header block at ``start`` of an entity that ends at ``end``: the fields, the end of the block, the body's start.
 
     The block ends at the first empty line, which belongs to neither. A line that is no field is passed over when a field
-    follows it directly (an mbox ``From`` line, a fold that lost its indentation); otherwise the body begins with it, as for a
-    message that forgot the empty line. Lines end with LF, and any CRs before it are part of the ending.
+    follows it directly (an mbox ``From`` line, a fold that lost its indentation) and it is no delimiter; otherwise the body
+    begins with it, as for a message that forgot the empty line. Lines end with LF, and any CRs before it are part of the ending.
     """
     if blank := _EMPTY_START.match(raw, start, end):
         return Headers([]), start, blank.end()
@@ -109,7 +110,7 @@ def _carefully(raw: bytes, start: int, limit: int, stop: int, body: int, budget:
             fields.append((name.decode("ascii"), value.rstrip(b"\r")))
         elif found.end() >= limit < stop:
             break
-        elif not _STARTS_FIELD.match(raw, found.end(), limit):
+        elif junk.startswith(b"--") or not _STARTS_FIELD.match(raw, found.end(), limit):
             stop = body = found.start()
             break
     budget.fields -= len(fields)

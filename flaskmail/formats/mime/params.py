@@ -15,7 +15,8 @@ MAX_VALUE: Final = 64 * 1024
 """Octets of one field that are read; the rest are ignored."""
 
 _PARAMETER = re.compile(r'[;\s]*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"?|([^;]*+))', re.S)
-_QUOTED_PAIR = re.compile(r"\\(.)", re.S)
+# Other backslashes are those of Windows paths, which are not quoted pairs in practice.
+_QUOTED_PAIR = re.compile(r'\\(["\\])')
 # RFC 2231 section 3 and 4: name, "*" and the number of the piece, "*" when the piece is percent-encoded.
 _EXTENDED = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?\Z")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

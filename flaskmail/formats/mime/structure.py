@@ -19,7 +19,10 @@ MAX_BOUNDARY: Final = 998
 """Octets of a boundary; RFC 2046 section 5.1.1 allows 70, a line (RFC 5322 section 2.1.1) holds 998."""
 
 MAX_LOOKALIKES: Final = 20_000
-"""Lines of one message that begin like a delimiter and are none, before the search for delimiters stops."""
+"""Lines of one message that begin like a delimiter and end no part, before the search for delimiters stops."""
+
+MAX_BARE_CR: Final = 16 * 1024 * 1024
+"""Octets up to which a message may end its lines with bare CRs; a longer one is read as if they were no line ends."""
 
 _TYPE = re.compile(r"[!#$%&'*+.^_`{|}~0-9a-z-]{1,127}/[!#$%&'*+.^_`{|}~0-9a-z-]{1,127}\Z")
 _TOKEN = re.compile(r"[^\s;,()]+")
@@ -114,7 +117,7 @@ def _line_feeds(raw: bytes) -> bytes:
     Only where the header block ends its lines with bare CRs do bare CRs end lines; elsewhere they are ordinary octets.
     """
     newline = raw.find(b"\n")
-    if raw.find(b"\r", 0, newline if newline >= 0 else len(raw)) < 0:
+    if len(raw) > MAX_BARE_CR or raw.find(b"\r", 0, newline if newline >= 0 else len(raw)) < 0:
         return raw
     if newline < 0:
         return raw.replace(b"\r", b"\n")
@@ -175,17 +178,17 @@ class _Parser:
             # RFC 2046 section 5.1.1: "--" closes; transport padding (white space) may follow.
             tail = raw[at + size : line_end].strip(b" \t\r")
             if tail in (b"", b"--"):
-                if inside >= 0 and at > inside:
+                if at > inside >= 0:
                     spans.append((inside, _before_break(raw, inside, at)))
+                else:
+                    self.lookalikes -= 1
                 inside = min(line_end + 1, end)
                 if tail:
-                    return spans
-                if len(spans) >= self.parts:
-                    break
+                    return spans or None
             else:
                 self.lookalikes -= 1
-                if self.lookalikes < 0:
-                    break
+            if len(spans) >= self.parts or self.lookalikes < 0:
+                break
             at = raw.find(delimiter_line, max(line_end, start), end) + 1
         if inside < 0:
             return None

@@ -19,6 +19,7 @@ _SOFT_PADDED = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
 _SOFT_BARE_CR = re.compile(rb"=\r(?!\n)")
 _NOT_QUOTED_PRINTABLE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
 _UU_BEGIN = re.compile(rb"(?:\A|\n)begin[ \t]++[0-7]{3,4}[ \t]++[^\n]*+\n")
+_LINE = re.compile(rb"[^\n]++")
 _OPENS_TAG: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/!?")
 
 
@@ -85,7 +86,7 @@ def _base64(data: bytes) -> tuple[bytes, bool]:
     if end < 0:
         return _quads(data, problem)
     tail = data[end:]
-    if tail.translate(None, _BASE64_AND_SPACE + b"=") or b" " in tail.strip():
+    if tail.translate(None, _BASE64_AND_SPACE + b"=") or b" " in tail.strip() or tail.count(b"=") * 8 > len(tail) + 16:
         # After the padding comes something else, like the footer of a mailing list.
         return _quads(data[:end], problem)
     # Some encoders pad every line.
@@ -116,21 +117,31 @@ def _uuencode(data: bytes) -> tuple[bytes, bool]:
     if begin is None:
         return data, True
     out: list[bytes] = []
+    room = len(data)
     problem = False
-    for line in data[begin.end() :].split(b"\n"):
-        line = line.rstrip(b"\r")
-        if line in (b"end", b"`", b" "):
-            return b"".join(out), problem
-        if not line:
+    for found in _LINE.finditer(data, begin.end()):
+        line = found[0].rstrip(b"\r")
+        if line in (b"end", b"`", b" ", b""):
+            if line == b"end":
+                return b"".join(out), problem
             continue
-        try:
-            out.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            problem = True
-            # Encoders differ in how they fill the last group; what the length octet promises is enough.
-            size = (((line[0] - 32) & 63) * 4 + 5) // 3
-            try:
-                out.append(binascii.a2b_uu(line[:size]))
-            except binascii.Error:
-                continue
+        octets, bad = _uu_line(line)
+        problem = problem or bad
+        out.append(octets)
+        room -= len(octets)
+        # A line that is shorter than it says is filled with zeros; no sound file grows by that.
+        if room < 0:
+            break
     return b"".join(out), True
+
+
+def _uu_line(line: bytes) -> tuple[bytes, bool]:
+    try:
+        return binascii.a2b_uu(line), False
+    except binascii.Error:
+        # Encoders differ in how they fill the last group; what the length octet promises is enough.
+        size = (((line[0] - 32) & 63) * 4 + 5) // 3
+        try:
+            return binascii.a2b_uu(line[:size]), False
+        except binascii.Error:
+            return b"", True

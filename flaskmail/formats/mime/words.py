@@ -17,6 +17,7 @@ _FIELDS: Final = r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*+)\?
 _STRICT = re.compile(rf"(?<!\S){_FIELDS}(?!\S)")
 _ANYWHERE = re.compile(_FIELDS)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]+")
+_NOT_ASCII = re.compile("([^\x00-\x7f]+)")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 _CHUNK = re.compile(r"\S{1,256}")
 
@@ -35,20 +36,27 @@ def decode(text: str, *, anywhere: bool = False) -> str:
     done = 0
     charset = ""
     pending: list[bytes] = []
+    after_word = False
     for found in (_ANYWHERE if anywhere else _STRICT).finditer(text):
         label, encoding, content = found.groups()
         if not charsets.is_known(label):
             continue
         between = text[done : found.start()]
-        adjacent = bool(pending) and not between.strip()
-        if pending and not (adjacent and label.lower() == charset):
+        done = found.end()
+        adjacent = after_word and not between.strip()
+        if pending and not (adjacent and label.lower() == charset and content.isascii()):
             out.append(_text(pending, charset))
             pending = []
         if not adjacent:
             out.append(between)
         charset = label.lower()
-        pending.append(_octets(encoding, content))
-        done = found.end()
+        if content.isascii():
+            pending.append(_octets(encoding, content))
+        else:
+            # Somebody put characters into the word that belong in no word; they stand for themselves.
+            for piece in _NOT_ASCII.split(content):
+                out.append(_text([_octets(encoding, piece)], charset) if piece.isascii() else piece)
+        after_word = True
     if pending:
         out.append(_text(pending, charset))
     out.append(text[done:])
@@ -73,7 +81,7 @@ def _text(pending: list[bytes], charset: str) -> str:
 
 def _octets(encoding: str, content: str) -> bytes:
     if encoding in "qQ":
-        return binascii.a2b_qp(content.encode("utf-8").replace(b"_", b" "))
+        return binascii.a2b_qp(content.encode("ascii").replace(b"_", b" "))
     clean = _NOT_BASE64.sub("", content)
     # One character left over carries less than an octet.
     clean = clean[:-1] if len(clean) % 4 == 1 else clean
