@@ -49,15 +49,13 @@ class Creations:
                 continue
             if key not in self._prepared and not self._prepare_one(txn, key):
                 continue
-            try:
-                record = self._kind.commit_create(self._ctx, txn, self._prepared.pop(key))
-            except SetError as error:
-                self.failed[key] = error
-            except OverQuota as error:
-                self.failed[key] = SetError("overQuota", str(error))
-            else:
-                self.created[key] = record
-                self.ids[key] = record["id"]
+            self._commit_one(txn, key)
+
+    def retry(self, txn: Txn) -> None:
+        """Tries again what the type's rules refused, once the call has done all else: what is right in the final state is
+        right (RFC 8620 section 5.3)."""
+        for key in list(self._prepared):
+            self._commit_one(txn, key)
 
     def answers(self, txn: Txn, *, server_set_only: bool = False) -> dict[str, Record]:
         """What ``created`` tells of each record: ``id``, and of ``DataType.told_on_create`` what the client did not send or
@@ -86,6 +84,19 @@ class Creations:
         except OverQuota as error:
             self.failed[key] = SetError("overQuota", str(error))
         return key in self._prepared
+
+    def _commit_one(self, txn: Txn, key: str) -> None:
+        try:
+            record = self._kind.commit_create(self._ctx, txn, self._prepared[key])
+        except SetError as error:
+            self.failed[key] = error
+        except OverQuota as error:
+            self.failed[key] = SetError("overQuota", str(error))
+        else:
+            self.failed.pop(key, None)
+            del self._prepared[key]
+            self.created[key] = record
+            self.ids[key] = record["id"]
 
     def _waits_for(self, sent: Record) -> list[str]:
         return [

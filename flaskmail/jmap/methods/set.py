@@ -80,6 +80,10 @@ def run_set(ctx: Context, kind: DataType, arguments: Record) -> Record:
             updates.run(update, going)
         if destroy:
             destructions.run(destroy)
+        if updates.updated or destructions.destroyed:
+            creations.retry(txn)
+        if updates.failed:
+            updates.retry()
         txn.settle()
         created = creations.answers(txn) if creations.created else {}
         new_state = state_text(txn, kind.name)

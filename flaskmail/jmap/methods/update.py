@@ -35,12 +35,12 @@ class Updates:
         self._old: dict[str, Record] = {}
         self.updated: dict[str, Record | None] = {}
         self.failed: dict[str, SetError] = {}
+        self._refused: dict[str, _Change] = {}
 
     def run(self, update: Mapping[str, Record], going: set[str]) -> None:
         """Applies the patches; ``going`` are the ids that the same call destroys."""
         ids = {key: self._lookup(key[1:]) if key[:1] == "#" else key for key in update}
         self._read(update, [id for id in ids.values() if id is not None])
-        refused: dict[str, _Change] = {}
         for key, patch in update.items():
             id = ids[key]
             try:
@@ -59,9 +59,7 @@ class Updates:
                     self._apply(change)
                 except (SetError, OverQuota) as error:
                     self.failed[key] = _as_set_error(error)
-                    refused[key] = change
-        if len(refused) > 1 or (refused and self.updated):
-            self._retry(refused)
+                    self._refused[key] = change
 
     def _read(self, update: Mapping[str, Record], ids: list[str]) -> None:
         """Reads once what all patches need."""
@@ -119,22 +117,21 @@ class Updates:
         before = self.updated.get(change.id)
         self.updated[change.id] = {**(before or {}), **told} or None
 
-    def _retry(self, refused: dict[str, _Change]) -> None:
-        """RFC 8620 section 5.3: what is right only in the final state (two records that swap their names) is right.
-
-        Each refused change is tried once more, the last one first, and what is left is written together, validated against
-        that, and taken back when anything in it stays wrong.
-        """
-        for key in reversed(list(refused)):
-            change = self._again(refused[key])
+    def retry(self) -> None:
+        """Tries again what the type's rules refused, once the call has done all else, because what is right in the final state
+        is right (RFC 8620 section 5.3): one by one, the last first, and then together those that want what each other has."""
+        for key in reversed(list(self._refused)):
             try:
-                self._apply(change)
+                self._apply(self._again(self._refused[key]))
             except (SetError, OverQuota):
                 continue
-            del refused[key], self.failed[key]
-        changes = {key: self._again(change) for key, change in refused.items()}
-        if len(changes) < 2 or len({change.id for change in changes.values()}) < len(changes):
-            return
+            del self._refused[key], self.failed[key]
+        changes = _swapping({key: self._again(change) for key, change in self._refused.items()})
+        if changes:
+            self._together(changes)
+
+    def _together(self, changes: Mapping[str, _Change]) -> None:
+        """Writes the changes, validates each against all, and takes them back when any stays wrong."""
         new = {key: {**change.old, **change.effective} for key, change in changes.items()}
         written = {key: dict(record) for key, record in new.items()}
         for key, change in changes.items():
@@ -151,11 +148,30 @@ class Updates:
             if completed:
                 self._txn.update(self._kind.name, change.id, completed)
             self._done(change, new[key], _difference(change.old, new[key]))
-            del self.failed[key]
+            del self._refused[key], self.failed[key]
 
     def _again(self, change: _Change) -> _Change:
         """The same change of the record as it is by now."""
         return _Change(change.id, self._old[change.id], change.asked, change.effective)
+
+
+def _swapping(changes: Mapping[str, _Change]) -> dict[str, _Change]:
+    """Those changes that set a property to what another one of them has, and that has what yet another one wants."""
+    kept = dict(changes)
+    while kept:
+        had = {(name, value): key for key, c in kept.items() for name, value in c.old.items() if isinstance(value, str)}
+        wanting = {
+            key: change
+            for key, change in kept.items()
+            if any(
+                isinstance(value, str) and had.get((name, value), key) != key
+                for name, value in change.effective.items()
+            )
+        }
+        if len(wanting) == len(kept):
+            break
+        kept = wanting
+    return kept if len({change.id for change in kept.values()}) == len(kept) else {}
 
 
 def _difference(one: Record, other: Record) -> Record:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -15,8 +17,9 @@ from flaskmail.jmap.context import AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType, Filter, Prepared, Prop
 from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.method import Capability, Method
-from flaskmail.jmap.storage import Json, Reader, Record, Txn
+from flaskmail.jmap.storage import Json, Reader, Record, Store, Txn
 from flaskmail.store.memory import MemoryStore
+from flaskmail.store.sqlite import SqliteStore
 from flaskmail.values import checks
 
 CORE = "urn:ietf:params:jmap:core"
@@ -125,7 +128,7 @@ class Api:
     """What a client has: requests."""
 
     engine: Engine
-    store: MemoryStore
+    store: Store
 
     def context(self) -> Context:
         return Context(self.store, self.engine.types, self.engine.limits, ACCOUNTS, "ann@example.com")
@@ -164,16 +167,35 @@ class Api:
         return dict(found)
 
 
-@pytest.fixture
-def make_api() -> Iterator[Callable[..., Api]]:
-    stores: list[MemoryStore] = []
+def with_accounts(store: Store) -> Store:
+    """The store, with the accounts that there are."""
+    for account in ("A", "B", "R"):
+        store.create_account(account)
+    return store
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of empty accounts, which cost more to make than to copy."""
+    folder = tmp_path_factory.mktemp("accounts")
+    with_accounts(SqliteStore(folder, [Folder(), Tag()], keep_free=0)).close()
+    return folder
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_api(request: pytest.FixtureRequest, tmp_path: Path, files: Path) -> Iterator[Callable[..., Api]]:
+    """Makes an API whose server has these limits, over each store."""
+    stores: list[Store] = []
 
     def make(strict_using: bool = False, **limits: int) -> Api:
         types = [Folder(), Tag()]
-        store = MemoryStore(types)
+        if request.param == "sqlite":
+            folder = tmp_path / str(len(stores))
+            shutil.copytree(files, folder)
+            store: Store = SqliteStore(folder, types, keep_free=0)
+        else:
+            store = with_accounts(MemoryStore(types))
         stores.append(store)
-        for account in ("A", "B", "R"):
-            store.create_account(account)
         return Api(Engine(types, METHODS, CAPABILITIES, Limits(**limits), strict_using), store)
 
     yield make

@@ -259,16 +259,37 @@ def test_names_are_handed_on(api: Any) -> None:
     assert [api.folder(id, "name")["name"] for id in (a, b)] == ["b", "c"]
 
 
-def test_what_stays_wrong_is_taken_back(api: Any) -> None:
+def test_what_stays_wrong_is_not_touched(api: Any) -> None:
     a, b, _ = (api.create(name=name) for name in "abc")
-    before = api("Folder/get")["list"]
+    before = api("Folder/get")
     result = api("Folder/set", update={a: {"name": "c"}, b: {"name": "c"}})
     assert {key: error["type"] for key, error in result["notUpdated"].items()} == {
         a: "alreadyExists",
         b: "alreadyExists",
     }
     assert result["updated"] is None
+    assert api("Folder/get") == before
+
+
+def test_a_swap_that_stays_wrong_is_taken_back(api: Any) -> None:
+    a, b, c = (api.create(name=name) for name in "abc")
+    before = api("Folder/get")["list"]
+    result = api("Folder/set", update={a: {"name": "b"}, b: {"name": "a", "parentId": "missing"}, c: {"order": 1}})
+    assert {key: error["type"] for key, error in result["notUpdated"].items()} == {
+        a: "alreadyExists",
+        b: "invalidProperties",
+    }
+    assert result["updated"] == {c: None}
+    before[2]["order"] = 1
     assert api("Folder/get")["list"] == before
+
+
+def test_names_are_free_when_their_owners_go(api: Any) -> None:
+    a, b, c = (api.create(name=name) for name in "abc")
+    result = api("Folder/set", create={"k": {"name": "a"}}, update={b: {"name": "c"}}, destroy=[a, c])
+    assert (list(result["created"]), list(result["updated"]), result["destroyed"]) == (["k"], [b], [a, c])
+    assert result["notCreated"] is result["notUpdated"] is None
+    assert api("Folder/set", create={"k": {"name": "a"}})["notCreated"]["k"]["type"] == "alreadyExists"
 
 
 def test_parents_go_with_their_children(api: Any) -> None:
