@@ -9,9 +9,9 @@ RUFF = $(VENV)/bin/python -m ruff
 TEST_ENV = env -u FLASKMAIL_CONFIG -u FLASKMAIL_DATA
 CODE = flaskmail tests benchmarks plugins wsgi.py gunicorn.conf.py
 
-# A virtual environment whose Python has gone (an upgrade, a moved folder) is made anew.
-ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
-ifneq ($(shell $(VENV)/bin/python -c 'import sys; print(sys.prefix)' 2>/dev/null),$(abspath $(VENV)))
+# A virtual environment of ours is made anew when its Python has gone (an upgrade) or the folder has moved.
+ifneq ($(wildcard $(VENV)/.made),)
+ifneq ($(shell $(VENV)/bin/python -c 'print("works")' 2>/dev/null) $(shell cat $(VENV)/.made),works $(CURDIR))
 $(shell rm -rf $(VENV))
 endif
 endif
@@ -48,7 +48,7 @@ $(VENV)/.made:
 	@echo "Setting up $(VENV) (the first time, about a minute)"
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv module does not work. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 # Stamps are written last: an installation that was interrupted is done again.
 $(VENV)/.run: $(VENV)/.made setup.cfg pyproject.toml

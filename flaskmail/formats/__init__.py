@@ -1,0 +1,1 @@
+"""From bytes to values and back: messages, archives, HTML. Pure functions, bounded in time and memory."""

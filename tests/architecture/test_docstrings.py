@@ -22,7 +22,7 @@ def silent(body: list[ast.stmt], prefix: str) -> Iterator[str]:
 
 
 def test_every_public_name_has_a_docstring(modules):
-    wrong = [module.name for module in modules.values() if module.source.strip() and not ast.get_docstring(module.tree)]
+    wrong = [module.name for module in modules.values() if not ast.get_docstring(module.tree)]
     for module in modules.values():
         wrong += silent(module.tree.body, module.name)
     assert not wrong, "\n".join(wrong)
