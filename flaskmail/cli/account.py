@@ -24,8 +24,12 @@ def account() -> None:
     """Accounts: who can sign in and has mail here. Everything works at once in a running server."""
 
 
+DEFAULT = -1
+"""Stands for "as the settings say" where a size is typed."""
+
+
 class Size(click.ParamType[int]):
-    """Octets, with a unit if wanted: 500 MB, 10GiB."""
+    """Octets, with a unit if wanted: 500 MB, 10GiB; DEFAULT for "default"."""
 
     name = "size"
 
@@ -33,8 +37,10 @@ class Size(click.ParamType[int]):
         """The octets; a usage error when it is no size."""
         if isinstance(value, int):
             return value
+        if value == "default":
+            return DEFAULT
         try:
-            return parse_size(value)
+            return parse_size(int(value) if value.isdigit() else value)
         except ValueError:
             self.fail(f"{value!r} is not a size such as 500MB or 10GB", param, ctx)
 
@@ -76,7 +82,7 @@ def create(name: str, password_stdin: bool, description: str, quota: int | None,
     """
     with opened() as server:
         password, made = _password(password_stdin)
-        new = server.create_account(name, password, description=description, quota=quota)
+        new = server.create_account(name, password, description=description, quota=None if quota == DEFAULT else quota)
         if machine:
             told = _wire(server, new.principal) | {"domainCreated": new.domain}
             write_json(told | ({"password": password} if made else {}))
@@ -144,6 +150,21 @@ def set_password(name: str, password_stdin: bool, machine: bool) -> None:
         click.echo(f"Changed the password of {principal.name}.")
         if made:
             click.echo(f"Its password, which is not shown again: {password}")
+
+
+@account.command(name="set-quota")
+@click.argument("name")
+@click.argument("size", type=Size())
+@as_json
+def set_quota(name: str, size: int, machine: bool) -> None:
+    """Let the account NAME hold SIZE octets, such as 10GB; "default" for the setting account.quota."""
+    with opened() as server:
+        principal = server.directory.principals.set_quota(name, None if size == DEFAULT else size)
+        told = _wire(server, principal)
+        if machine:
+            write_json(told)
+        else:
+            click.echo(f"The quota of {principal.name} is {octets(told['quota'])}.")
 
 
 @account.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -39,10 +38,6 @@ def opened() -> Iterator[Server]:
         raise SystemExit(MISCONFIGURED) from None
     except FlaskmailError as error:
         click.echo(f"Error: {error}", err=True)
-        raise SystemExit(REFUSED) from None
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stderr.close()
         raise SystemExit(REFUSED) from None
 
 

@@ -107,6 +107,17 @@ def test_the_commands_say_what_is_wrong(live: LiveServer) -> None:
     assert "henry" not in live.cli("account", "list").stdout
 
 
+def test_a_quota_holds_at_once(live: LiveServer) -> None:
+    judy = live.account("judy@example.org")
+    judy.upload(b"x" * 2000)
+    told = json.loads(live.cli("account", "set-quota", "judy@example.org", "3kB", "--json").stdout)
+    assert told["quota"] == 3000
+    codes = {judy.http("POST", f"/jmap/upload/{judy.id}/", bytes([i]) * 2000).status for i in range(8)}
+    assert codes == {413}
+    assert "no limit" in live.cli("account", "set-quota", "judy@example.org", "default").stdout
+    judy.upload(b"y" * 2000)
+
+
 def test_lists_are_json_where_a_script_reads_them(live: LiveServer) -> None:
     live.account("iris@list.example")
     accounts = json.loads(live.cli("account", "list", "--json").stdout)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from flaskmail.testing import live_server
+
+from .conftest import ROOT, START
+
+CORE = "urn:ietf:params:jmap:core"
+
+
+def test_sighup_brings_new_limits_to_every_worker(tmp_path: Path) -> None:
+    config = "[jmap.protocol.get]\nmax-objects = {}\n"
+    with live_server(config.format(321), folder=tmp_path, arguments=START, python_path=ROOT) as server:
+        alice = server.account("alice@example.org")
+        assert alice.session["capabilities"][CORE]["maxObjectsInGet"] == 321
+        (tmp_path / "config.toml").write_text(config.format(123))
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while server.log().count("Worker exiting") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        limits = set()
+        for _ in range(16):
+            session = server.jmap("alice@example.org").session
+            limits.add((session["capabilities"][CORE]["maxObjectsInGet"], session["state"] == alice.session["state"]))
+        assert limits == {(123, False)}
+        assert "Traceback" not in server.log()
