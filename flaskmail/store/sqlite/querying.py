@@ -7,7 +7,8 @@ HasMember must hold, over the full-text index when text must match, else over th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """A query that takes longer is given up."""
-_FEW = 200
+FEW = 200
+"""So many holders of a key, or fewer, are looked at one by one when text must match as well."""
 
 
 def run(reader: SqliteReader, connection: Connection, plan: Plan, query: Query) -> QueryResult:
@@ -77,7 +79,7 @@ class _Search:
         self.few = False
         if holders and (len(holders) > 1 or phrases):
             sizes = [self.reader.counts(plan, each.prop, each.member)[0] for each in holders]
-            self.few = min(sizes) <= _FEW
+            self.few = min(sizes) <= FEW
             driver = holders[sizes.index(min(sizes))]
         elif holders:
             driver = holders[0]
@@ -109,6 +111,8 @@ class _Search:
             if expression != TRUE:
                 where.append(expression)
         self.nothing |= FALSE in where
+        # What is bound after this belongs to the order alone.
+        self.filter_bindings = tuple(compiler.bindings)
         self.sort_keys = [] if self.in_record_order else [compiler.sort_key(sort) for sort in self.query.sort]
         # Few enough stay side by side, where SQLite can use each of them; many are weighed as one balanced tree.
         self.where = where if len(where) < 50 else [where[0], joined(where[1:], "AND", TRUE)]
@@ -211,10 +215,13 @@ class _Search:
         if self.collapse:
             group = f"r.{self.plan.group_column}"
             counted = f"count(DISTINCT {group}) + ifnull(sum({group} IS NULL), 0)"
-            return int(self._rows(f"SELECT {counted} FROM {self._from(True)}{self._where()}")[0][0])
+            return self._count(f"SELECT {counted} FROM {self._from(True)}{self._where()}")
         if self.everything:
             return self.reader.live(self.plan)
-        return int(self._rows(f"SELECT count(*) FROM {self._from(self.compiler.uses_row)}{self._where()}")[0][0])
+        return self._count(f"SELECT count(*) FROM {self._from(self.compiler.uses_row)}{self._where()}")
+
+    def _count(self, sql: str) -> int:
+        return int(self.db.execute(sql, self.filter_bindings).fetchall()[0][0])
 
     def _index_of(self, anchor: str) -> int:
         """How many results come before the anchor, in record order."""
@@ -230,13 +237,19 @@ class _Search:
 
     # ---- one by one
 
-    def _each(self) -> Iterator[str]:
+    def _each(self) -> Generator[str, None, None]:
         """Every id of the whole result, in order."""
         group = f"r.{self.plan.group_column}" if self.collapse else "NULL"
         tests = [self._test(scan) for scan in self.scans]
-        seen: set[Any] = set()
         sql = f"SELECT r.id, {group} FROM {self._from(True)}{self._where()}{self._order()}"
-        for id, value in self.db.execute(sql, self.compiler.bindings):
+        rows = self.db.execute(sql, self.compiler.bindings)
+        # Closed whatever happens: a statement that is still open would carry its snapshot into the connection's next use.
+        with closing(rows):
+            yield from self._passing(rows, tests)
+
+    def _passing(self, rows: Iterable[tuple[str, Any]], tests: Sequence[Callable[[str], bool]]) -> Iterator[str]:
+        seen: set[Any] = set()
+        for id, value in rows:
             if time.monotonic() > self.connection.deadline:
                 raise apsw.InterruptError
             if value in seen:
@@ -251,10 +264,11 @@ class _Search:
         whole = query.total or query.anchor is not None or query.position < 0 or query.limit is None
         end = None if whole or query.limit is None else query.position + query.limit
         found: list[str] = []
-        for id in self._each():
-            if end is not None and len(found) >= end:
-                break
-            found.append(id)
+        with closing(self._each()) as each:
+            for id in each:
+                if end is not None and len(found) >= end:
+                    break
+                found.append(id)
         start = query.position
         if query.anchor is not None:
             try:

@@ -103,11 +103,9 @@ class SqliteReader:
         if more:
             found = found[:limit]
             state = found[-1][0] if found else since
-        sorts: tuple[list[str], list[str], list[str], list[str]] = ([], [], [], [])
-        for _, id, sort in found:
-            sorts[sort].append(id)
-        created, proper, counted, gone = sorts
-        return Changes(created, proper + counted, gone, state, more, bool(counted) and not proper)
+        created, updated, gone = ([id for _, id, sort in found if sort in which] for which in ((0,), (1, 2), (3,)))
+        only_counters = bool(updated) and not any(sort == 1 for _, _, sort in found)
+        return Changes(created, updated, gone, state, more, only_counters)
 
     def touched(self, kind: str, since: int, limit: int | None, *, group: bool) -> list[str] | None:
         """See Reader."""
