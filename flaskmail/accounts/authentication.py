@@ -46,8 +46,9 @@ class _Verified:
 class Authenticator:
     """Verifies credentials, and remembers those that were right, under a keyed hash with a key of this process.
 
-    ttl: seconds for which a credential is remembered; basic: whether passwords are accepted at all. A change in ``control.db`` makes every worker look up, before the next
-    request is let in, that the credential still holds: a closed account is closed at once. clock: monotonic seconds.
+    ttl: seconds for which a credential is remembered; basic: whether passwords are accepted at all; clock: monotonic
+    seconds. A change in ``control.db`` makes every worker look up, before the next request is let in, that the credential
+    still holds: a closed account is closed at once.
     """
 
     def __init__(
@@ -132,14 +133,10 @@ class Authenticator:
     def _basic(self, key: bytes, encoded: str, address: str) -> Principal:
         name, octets = parse_basic(encoded)
         version = self._database.version()
+        # Whoever has to wait anyway is not to stand in the way of those who need not.
+        self._refuse_for(self._throttle.waiting(address, name))
         with self._passwords.turn():
-            wait = self._throttle.enter(address, name)
-            if wait:
-                raise RequestError(
-                    429,
-                    "Too many wrong passwords. Wait before trying again.",
-                    headers={"Retry-After": str(math.ceil(wait))},
-                )
+            self._refuse_for(self._throttle.enter(address, name))
             secret = self._principals.secret(name)
             right = self._passwords.verify(None if secret is None else secret.password, octets)
             if secret is not None and right and not secret.principal.disabled:
@@ -151,6 +148,14 @@ class Authenticator:
         if secret is not None:
             log.warning("refused a password for %s from %s", name, ascii(address))
         raise RequestError(401, WRONG)
+
+    def _refuse_for(self, wait: float) -> None:
+        if wait:
+            raise RequestError(
+                429,
+                "Too many wrong passwords. Wait before trying again.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
 
     def _bearer(self, key: bytes, token: str) -> Principal:
         version = self._database.version()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import secrets
 import threading
 import unicodedata
@@ -49,6 +51,14 @@ def make_password() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(24))
 
 
+def _return_memory() -> None:
+    # Each thread that hashes would keep the memory of one hash for ever: glibc takes such blocks from the thread's own
+    # heap once it has seen one freed, unless it is told from which size on a block is given back to the system.
+    mmap_threshold = -3
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(mmap_threshold, 1024 * 1024)
+
+
 class Passwords:
     """Hashing with the costs that the settings name; see ``authentication.argon2`` there.
 
@@ -64,6 +74,7 @@ class Passwords:
         # Imported when a password is first checked: most requests come with a verified credential.
         from argon2 import PasswordHasher
 
+        _return_memory()
         cost = self._cost
         return PasswordHasher(time_cost=cost.time_cost, memory_cost=cost.memory // 1024, parallelism=cost.parallelism)
 

@@ -59,11 +59,11 @@ class Throttle:
 
     def enter(self, address: str, name: str) -> float:
         """Counts a try before its password is looked at. Answers 0, or the seconds to wait (then nothing is counted)."""
-        keys = self._keys(address, name)
-        now = self._clock()
-        wait = max(self._wait(key, now) for key in keys)
+        wait = self.waiting(address, name)
         if wait:
             return wait
+        keys = self._keys(address, name)
+        now = self._clock()
         with self._database.write() as execute:
             execute("DELETE FROM failures WHERE at < ?", (now - self._rate.seconds,))
             execute("DELETE FROM known WHERE at < ?", (now - KNOWN,))
@@ -79,6 +79,11 @@ class Throttle:
             for key, level in levels:
                 execute("INSERT OR REPLACE INTO failures(key, level, at) VALUES(?,?,?)", (key, level, now))
         return 0.0
+
+    def waiting(self, address: str, name: str) -> float:
+        """The seconds to wait before a try would be looked at; nothing is counted."""
+        now = self._clock()
+        return max(self._wait(key, now) for key in self._keys(address, name))
 
     def succeeded(self, address: str, name: str) -> None:
         """Takes back what ``enter`` counted, and remembers the address as one of the account's own."""

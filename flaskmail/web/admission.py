@@ -18,6 +18,9 @@ from flaskmail.server import Server
 from flaskmail.web import accesslog, problems
 from flaskmail.web.problems import limit_error
 
+PIECE = 64 * 1024
+"""Octets of a body that are in memory at once where it is not needed whole."""
+
 # RFC 9110 section 7.2, RFC 3986 section 3.2: uri-host [ ":" port ].
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
 
@@ -104,16 +107,34 @@ def read_body(limit: int) -> bytes:
 
     Raises RequestError 400 when it is larger, or shorter than announced."""
     length = announced_length()
-    if length is not None and length > limit:
-        raise too_large_request(limit)
     stream = request.environ["wsgi.input"]
+    if length is not None and length > limit:
+        drop(length, limit)
+        raise too_large_request(limit)
     body: bytes = stream.read(limit + 1 if length is None else length) if length != 0 else b""
     if length is None:
         if len(body) > limit:
+            drop(None, limit)
             raise too_large_request(limit)
     elif len(body) < length:
         raise cut_short()
     return body
+
+
+def drop(length: int | None, limit: int) -> None:
+    """Reads a body that is refused for its size and forgets it, so that its sender comes to read why.
+
+    length: announced, None when it comes in chunks; limit: the one that it exceeds. Of a body that is more than four times
+    too large nothing more is read: that connection breaks."""
+    most = 4 * limit
+    if length is not None and length > most:
+        return
+    stream, left = request.environ["wsgi.input"], most if length is None else length
+    while left > 0:
+        piece = stream.read(min(PIECE, left))
+        if not piece:
+            return
+        left -= len(piece)
 
 
 def too_large_request(limit: int) -> RequestError:

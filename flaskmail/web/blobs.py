@@ -17,13 +17,12 @@ from flaskmail.errors import AccountMissing, RequestError, StoreDamaged
 from flaskmail.jmap.context import AccountAccess, BlobContent
 from flaskmail.server import Server
 from flaskmail.values.ids import is_id
-from flaskmail.web.admission import BodyReader, announced_length, cut_short
+from flaskmail.web.admission import PIECE, BodyReader, announced_length, cut_short, drop
 from flaskmail.web.problems import limit_error
 from flaskmail.web.ranges import OCTETS, Unsatisfiable, disposition, matches, media_type, query_value, wanted_range
 
 IN_MEMORY = 256 * 1024
 """Octets of an upload up to which it is read at once; a larger one streams to the store."""
-PIECE = 64 * 1024
 
 
 class NameConverter(BaseConverter):
@@ -49,6 +48,7 @@ def upload(server: Server, principal: Principal, account_id: str) -> Response:
     limit = server.limits.maxSizeUpload
     length = announced_length()
     if length is not None and length > limit:
+        drop(length, limit)
         raise _too_large(limit)
     stream = cast(BinaryIO, request.environ["wsgi.input"])
     if length is not None and length <= IN_MEMORY:
@@ -77,6 +77,7 @@ def _upload_chunked(server: Server, account: AccountAccess, stream: BinaryIO, li
         while piece := stream.read(PIECE):
             size += len(piece)
             if size > limit:
+                drop(None, limit)
                 raise _too_large(limit)
             spool.write(piece)
         spool.seek(0)

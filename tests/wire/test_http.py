@@ -94,6 +94,11 @@ def test_what_is_too_large_is_refused_and_never_in_memory(live: LiveServer, alic
         assert response.status == status
         assert json.loads(response.read())["limit"] == name
         connection.close()
+    # One that is not much too large is heard out, and its sender hears why it is refused.
+    reply = alice.http("POST", f"/jmap/upload/{alice.id}/", b"x" * 60_000_000)
+    assert (reply.status, reply.json()["limit"]) == (413, "maxSizeUpload")
+    reply = alice.http("POST", "/jmap/", b"x" * 20_000_000, {"Content-Type": "application/json"})
+    assert (reply.status, reply.json()["limit"]) == (400, "maxSizeRequest")
     assert resident(live) - before < 32 * 2**20
 
 
