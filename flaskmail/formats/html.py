@@ -98,7 +98,9 @@ _BREAKING_TAGS: Final = frozenset(
     for tag in (name, "/" + name)
     for spelt in (tag, tag.upper())
 )
+_QUOTATION_MARK = re.compile("[\"']")
 _LOOKAHEAD: Final = 8
+_MARKS: Final = 500
 
 
 def to_text(html: str, limit: int = 1_000_000) -> str:
@@ -196,17 +198,18 @@ def _tag_end(html: str, start: int) -> int:
     Looks at a few only, then takes the first of all: a forgotten quotation mark shall not swallow the text.
     """
     first = end = html.find(">", start)
-    scanned = start
-    double = single = 0
+    scanned, opened, marks = start, "", 0
     for _ in range(_LOOKAHEAD):
         if end < 0:
             break
-        double += html.count('"', scanned, end)
-        single += html.count("'", scanned, end)
-        if double % 2 == 0 and (double or single % 2 == 0):
+        for mark in _QUOTATION_MARK.finditer(html, scanned, end):
+            opened = "" if mark[0] == opened else opened or mark[0]
+            marks += 1
+            if marks > _MARKS:
+                return first
+        if not opened:
             return end
-        scanned = end
-        end = html.find(">", end + 1)
+        scanned, end = end, html.find(">", end + 1)
     return first
 
 

@@ -107,7 +107,10 @@ class _Reader:
                     self.group, self.named = None, False
                 elif token == ":" and not self.named and self.email is None and self.tokens:
                     self.start_group()
-                else:
+                elif token in "<>":
+                    # Half a pair of brackets only separates.
+                    self.keep("space", " ")
+                elif token not in '"(':
                     self.keep("atom", token)
             elif kind == "angle":
                 if self.email is not None:

