@@ -21,7 +21,7 @@ from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
-from flaskmail.errors import ConfigError, Problem
+from flaskmail.errors import ConfigError, Problem, StoreError
 from flaskmail.jmap.context import AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
@@ -289,7 +289,8 @@ class Server:
         """Raises StoreError when the server cannot work now."""
         now = self._now
         now.directory.check()
-        now.store.accounts()
+        if not os.access(now.settings.storage.path, os.W_OK | os.X_OK):
+            raise StoreError(f"{now.settings.storage.path} cannot be written")
 
     def close(self) -> None:
         """Closes what this process has open; the next use opens it again."""

@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+import trustme
 
 from flaskmail.app import greeting
 from flaskmail.testing import Jmap, basic, live_server
@@ -66,6 +68,16 @@ def test_a_unix_socket_has_a_line_that_works_too(tmp_path: Path) -> None:
         assert session["username"] == "admin"
         # Over a Unix socket gunicorn takes its port from the Host header; the session does not.
         assert run(f"{line} -H 'Host: evil.example:99'")["apiUrl"] == "http://localhost/jmap/"
+
+
+def test_with_tls_the_line_works_too(tmp_path: Path) -> None:
+    trustme.CA().issue_cert("mail.example.org").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "pem"))
+    config = "[server.tls]\ncertificate = 'pem'\nprivate-key = 'pem'\n"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with live_server(config, folder=tmp_path, arguments=START, python_path=ROOT, tls=context) as server:
+        session = run(curl_line(server.log()))
+        assert session["apiUrl"] == f"https://localhost:{server.port}/jmap/"
 
 
 def test_a_foreign_gunicorn_configuration_starts_too(tmp_path: Path) -> None:
