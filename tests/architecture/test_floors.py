@@ -40,7 +40,6 @@ OWNERS = {
     "argon2": {"accounts"},
     "tomli": {"config"},
     "tomllib": set(),
-    "selectolax": {"formats"},
 }
 
 SQL = re.compile(

@@ -41,7 +41,8 @@ def from_line_date(line: bytes) -> str | None:
 
 def without_from_line(raw: bytes) -> tuple[bytes, str | None]:
     """A single message that may begin with an mbox ``From `` line, which is no part of it: (message, date of the line)."""
-    if not raw.startswith(b"From "):
+    # RFC 5322 section 4.5.1: white space may stand before the colon of a field, so "From  : …" is one.
+    if not raw.startswith(b"From ") or raw[5:100].lstrip(b" \t").startswith(b":"):
         return raw, None
     end = raw.find(b"\n") + 1
     if end == 0:

@@ -59,6 +59,7 @@ def test_one_message_in_a_file_may_begin_with_a_from_line(tmp_path: Path) -> Non
     path.write_bytes(mbox(ONE))
     assert found(path)[0].raw == ONE + b"\n"
     assert without_from_line(b"From nobody") == (b"From nobody", None)
+    assert without_from_line(b"From  : a@b\n\nx") == (b"From  : a@b\n\nx", None)
 
 
 @pytest.mark.parametrize(
