@@ -78,7 +78,7 @@ def test_writing_dates() -> None:
     assert dates.format_utc_date(moment) == "2014-10-30T21:42:00.12Z"
     for write in (dates.format_date, dates.format_utc_date):
         with pytest.raises(ValueError, match="without an offset"):
-            write(datetime(2014, 10, 30))  # noqa: DTZ001
+            write(datetime(2014, 10, 30))
 
 
 def test_moments_out_of_range_are_refused() -> None:
@@ -88,7 +88,11 @@ def test_moments_out_of_range_are_refused() -> None:
         dates.format_utc_date(datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))))
 
 
-@given(st.datetimes(timezones=st.timezones() | st.just(UTC), min_value=datetime(1000, 1, 1), max_value=datetime(9000, 1, 1)))
+@given(
+    st.datetimes(
+        timezones=st.timezones() | st.just(UTC), min_value=datetime(1000, 1, 1), max_value=datetime(9000, 1, 1)
+    )
+)
 def test_what_is_written_is_read_back(moment: datetime) -> None:
     text = dates.format_utc_date(moment)
     assert dates.is_utc_date(text)

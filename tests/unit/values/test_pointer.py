@@ -36,7 +36,8 @@ def test_pointers_of_the_rfc(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["foo", "/foo/2", "/foo/-", "/foo/01", "/foo/+1", "/foo/٠", "/bar", "/foo/0/x", "/m~2n", "/m~", "/foo/*", "#/foo"]
+    "text",
+    ["foo", "/foo/2", "/foo/-", "/foo/01", "/foo/+1", "/foo/٠", "/bar", "/foo/0/x", "/m~2n", "/m~", "/foo/*", "#/foo"],
 )
 def test_pointers_to_nothing(text: str) -> None:
     with pytest.raises(pointer.PointerError):
