@@ -7,10 +7,11 @@ from pathlib import Path
 
 from notes import Label, Note
 
-import flaskmail.store.sqlite as sqlite
 from flaskmail.jmap.storage import Store
 from flaskmail.store.memory import MemoryStore
+from flaskmail.store.sqlite import SqliteStore
 
-STORES: Mapping[str, Callable[[Path], Store]] = {"memory": lambda path: MemoryStore([Note(), Label()])}
-if hasattr(sqlite, "SqliteStore"):
-    STORES = {**STORES, "sqlite": lambda path: sqlite.SqliteStore(path, [Note(), Label()])}
+STORES: Mapping[str, Callable[[Path], Store]] = {
+    "memory": lambda path: MemoryStore([Note(), Label()]),
+    "sqlite": lambda path: SqliteStore(path, [Note(), Label()]),
+}
