@@ -16,7 +16,8 @@ Scalar = str | int | float | bool | None
 class Compare:
     """The record's column ``column`` (an indexed property) stands in relation ``op`` to ``value``.
 
-    Only "=" and "!=" are defined for None; any other comparison with an absent value is false.
+    To "=" and "!=" None is a value like others (an absent one is != 5); any other comparison with None or an absent value
+    is false, and its Not true.
     Text compares as in i;octet; see ``Contains`` for people's text.
     """
 
@@ -158,7 +159,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """ids: the wanted window; position: index of its first id in the whole result (0 when empty and no window);
+    """ids: the wanted window; position: index of its first id in the whole result, or where it would begin if it is empty;
     total: the size of the whole result, or None when not asked for."""
 
     ids: list[str]
