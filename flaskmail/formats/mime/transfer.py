@@ -53,11 +53,19 @@ def decode_text(raw: bytes, part: Part, max_bytes: int | None = None) -> tuple[s
 
     CRLF becomes LF. ``max_bytes`` bounds the UTF-8 octets of the value as :func:`truncate` does; None and 0 mean no bound.
     """
-    data, damaged = decode_body(raw[part.body_start : part.body_end], part.encoding)
-    text, malformed = charsets.decode(data, part.charset)
+    data = raw[part.body_start : part.body_end]
+    return decode_slice(data, part.encoding, part.charset, part.type, max_bytes)
+
+
+def decode_slice(
+    data: bytes, encoding: str, charset: str | None, type: str, max_bytes: int | None = None
+) -> tuple[str, bool, bool]:
+    """The same for octets whose part is known only by its properties."""
+    data, damaged = decode_body(data, encoding)
+    text, malformed = charsets.decode(data, charset)
     if "\r" in text:
         text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
-    text, cut = truncate(text, max_bytes, html=part.type == "text/html")
+    text, cut = truncate(text, max_bytes, html=type == "text/html")
     return text, damaged or malformed, cut
 
 

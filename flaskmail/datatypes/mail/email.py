@@ -1,0 +1,199 @@
+"""Email: a message, as it came in, with the mailboxes that it is in and its keywords. RFC 8621 section 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flaskmail.datatypes.mail import counters, showing
+from flaskmail.datatypes.mail.capability import MAIL
+from flaskmail.datatypes.mail.creating import METADATA, compose
+from flaskmail.datatypes.mail.headers import header_property
+from flaskmail.datatypes.mail.importing import check_mailboxes, file_message, prepare_message
+from flaskmail.datatypes.mail.properties import (
+    DEFAULT_PROPERTIES,
+    EMAIL_PROPS,
+    MAX_KEYWORDS,
+    folded_keywords,
+)
+from flaskmail.datatypes.mail.searching import EMAIL_FILTERS, EMAIL_SORTS, SEARCH_COLUMNS
+from flaskmail.errors import SetError
+from flaskmail.formats.mime import forms, structure
+from flaskmail.jmap.conditions import Scalar
+from flaskmail.jmap.context import Context
+from flaskmail.jmap.datatype import REQUIRED, DataType, Prepared
+from flaskmail.jmap.records import default_value, invalid_properties
+from flaskmail.jmap.storage import Finding, Json, Reader, Record, Txn
+from flaskmail.values import checks
+
+TOLD = ("blobId", "threadId", "size")
+"""What a created Email's answer holds besides its id (RFC 8621 sections 4.6 to 4.8)."""
+
+
+class Email(DataType):
+    """RFC 8621 section 4. Only ``mailboxIds`` and ``keywords`` ever change."""
+
+    name = "Email"
+    capability = MAIL
+    id_prefix = "m"
+    order = "receivedAt"
+    group = "threadId"
+    search = SEARCH_COLUMNS
+    props = EMAIL_PROPS
+    filters = EMAIL_FILTERS
+    sorts = EMAIL_SORTS
+    get_arguments = showing.ARGUMENTS
+    query_arguments = {"collapseThreads": checks.boolean}
+
+    # ---- /get
+    def default_properties(self) -> Sequence[str]:
+        """RFC 8621 section 4.2."""
+        return DEFAULT_PROPERTIES
+
+    def accepts(self, name: str) -> bool:
+        """``header:…`` properties (RFC 8621 section 4.1.3)."""
+        return header_property(name) is not None
+
+    def needs(self, names: Sequence[str], arguments: Mapping[str, Json]) -> Sequence[str]:
+        """What header fields and body values are made from."""
+        return showing.needs(names, arguments)
+
+    def compute(
+        self, ctx: Context, reader: Reader, records: list[Record], names: Sequence[str], arguments: Mapping[str, Json]
+    ) -> None:
+        """Header fields, body values, and the body properties asked for."""
+        for record in records:
+
+            def read(start: int, end: int | None, blob_id: str = record.get("blobId", "")) -> bytes:
+                return reader.read_blob(blob_id, start, end)
+
+            showing.show(record, read, names, arguments)
+
+    # ---- /set, /copy
+    def prepare_create(self, ctx: Context, reader: Reader, sent: Record) -> Prepared:
+        """Makes the message that the client describes (RFC 8621 section 4.6)."""
+        metadata, wrong = metadata_of(sent)
+        try:
+            raw = compose(sent, lambda id: ctx.find_blob(reader, id), ctx.limits, ctx.now(), _domain(ctx))
+        except SetError as error:
+            if error.type != "invalidProperties" or not wrong:
+                raise
+            raise SetError(error.type, error.description, (*wrong, *error.properties)) from None
+        if wrong:
+            raise invalid_properties(wrong)
+        _check_keywords(metadata["keywords"])
+        return prepare_message(raw, metadata["receivedAt"], metadata["keywords"], metadata["mailboxIds"])
+
+    def prepare_copy(self, ctx: Context, source: Reader, reader: Reader, id: str, sent: Record) -> Prepared:
+        """RFC 8621 section 4.7: the same message; mailboxIds are needed, keywords and receivedAt may be other ones."""
+        wrong = {name: "cannot be changed by a copy" for name in sent if name not in METADATA}
+        for original in source.get("Email", [id], ("blobId", "keywords", "receivedAt")):
+            kept = {"keywords": original["keywords"], "receivedAt": original["receivedAt"]}
+            metadata, more = metadata_of(kept | {name: sent[name] for name in METADATA if name in sent})
+            if wrong or more:
+                raise invalid_properties(wrong | more)
+            _check_keywords(metadata["keywords"])
+            raw = source.read_blob(original["blobId"])
+            return prepare_message(raw, metadata["receivedAt"], metadata["keywords"], metadata["mailboxIds"])
+        raise SetError("notFound", f"There is no Email {id} to copy.")
+
+    def commit_create(self, ctx: Context, txn: Txn, prepared: Prepared) -> Record:
+        """Files the message. ``prepared.extra``: its octets, or the id of the blob that holds them."""
+        blob_id = prepared.extra if isinstance(prepared.extra, str) else None
+        if blob_id is not None and txn.blob(blob_id) is None:
+            raise SetError("invalidProperties", f"There is no blob {blob_id}.", ["blobId"])
+        return file_message(ctx, txn, prepared, blob_id)
+
+    def told_on_create(self) -> Sequence[str]:
+        """RFC 8621 section 4.6: id, blobId, threadId and size."""
+        return TOLD
+
+    def update_needs(self) -> Sequence[str]:
+        """What the counters look at."""
+        return ("threadId", "mailboxIds", "keywords")
+
+    def validate(self, ctx: Context, txn: Txn, old: Record | None, new: Record) -> None:
+        """Mailboxes exist; keywords are few and in lower case."""
+        if old is None or new["mailboxIds"].keys() != old["mailboxIds"].keys():
+            check_mailboxes(txn, new["mailboxIds"])
+        # RFC 8621 section 4.1.1: servers return keywords in lower case.
+        new["keywords"] = folded_keywords(new["keywords"])
+        if old is None or len(new["keywords"]) > len(old["keywords"]):
+            _check_keywords(new["keywords"])
+
+    def updated(self, ctx: Context, txn: Txn, old: Record, new: Record) -> None:
+        """Keeps the counters."""
+        counters.email_updated(txn, old, new)
+
+    def destroyed(self, ctx: Context, txn: Txn, old: Record) -> None:
+        """Keeps the counters; the last Email of a Thread takes it along."""
+        counters.email_destroyed(txn, old)
+
+    # ---- /query
+    def scan(self, reader: Reader, id: str, name: str, args: Sequence[Scalar]) -> bool:
+        """The ``header`` filter (RFC 8621 section 4.4.1): a field of that name, with the text in its value when one is given;
+        without case."""
+        if name != "header":
+            return super().scan(reader, id, name, args)
+        field, wanted = str(args[0]), args[1] if len(args) > 1 else None
+        for record in reader.get("Email", [id], ("blobId", "_head")):
+            head = reader.read_blob(record["blobId"], 0, record["_head"])
+            values = structure.parse(head).root.headers.all(field.lower())
+            if wanted is None or wanted == "":
+                return bool(values)
+            text = str(wanted).casefold()
+            return any(text in forms.as_text(value).casefold() for value in values)
+        return False
+
+    def collapses(self, arguments: Mapping[str, Json]) -> bool:
+        """``collapseThreads`` (RFC 8621 section 4.4)."""
+        return bool(arguments.get("collapseThreads"))
+
+    # ---- upkeep
+    def verify(self, reader: Reader) -> list[Finding]:
+        """Every Email has its blob, of its size, and its Thread; every Thread has an Email."""
+        emails = reader.get("Email", None, ("blobId", "threadId", "size"))
+        threads = set(reader.ids("Thread"))
+        findings = []
+        for email in emails:
+            blob = reader.blob(email["blobId"])
+            if blob is None or blob.size != email["size"]:
+                findings.append(f"Email {email['id']} has not the blob of its size")
+            if email["threadId"] not in threads:
+                findings.append(f"Email {email['id']} has no Thread")
+        used = {email["threadId"] for email in emails}
+        findings += [f"Thread {id} has no Email" for id in sorted(threads - used)]
+        return [Finding(reader.account_id, what) for what in findings]
+
+    def mend(self, txn: Txn) -> list[Finding]:
+        """Tells what ``verify`` tells: what is lost here cannot be made again."""
+        return self.verify(txn)
+
+
+def metadata_of(sent: Record) -> tuple[Record, dict[str, str]]:
+    """The metadata of a create, import or copy with defaults filled in, and what is wrong by property.
+    ``receivedAt``: None when it was not sent."""
+    wrong: dict[str, str] = {}
+    out: Record = {"receivedAt": None}
+    for name in METADATA:
+        prop = EMAIL_PROPS[name]
+        if name not in sent:
+            if prop.default is REQUIRED:
+                wrong[name] = "is required"
+            elif name != "receivedAt":
+                out[name] = default_value(prop)
+            continue
+        what = prop.check(sent[name])
+        if what is not None:
+            wrong[name] = what
+        out[name] = sent[name]
+    return out, wrong
+
+
+def _check_keywords(keywords: Mapping[str, Json]) -> None:
+    if len(keywords) > MAX_KEYWORDS:
+        # RFC 8621 section 4.6.
+        raise SetError("tooManyKeywords", f"An Email may have {MAX_KEYWORDS} keywords.", maxKeywords=MAX_KEYWORDS)
+
+
+def _domain(ctx: Context) -> str:
+    return ctx.username.rpartition("@")[2] or "localhost"
