@@ -72,6 +72,8 @@ VARIANTS: list[Record] = [
     for filter, sort, collapse in itertools.product(FILTERS, SORTS, [False, True])
 ]
 ALWAYS: list[Record] = [
+    {"filter": {"done": False}},
+    {"sort": [{"property": "createdAt"}], "filter": {"after": "2024-01-02T00:00:00Z"}},
     {"sort": [{"property": "title"}]},
     {"filter": {"code": "k1"}, "sort": [{"property": "priority", "isAscending": False}]},
     {"filter": {"inCategory": "x"}, "collapseTopics": True},

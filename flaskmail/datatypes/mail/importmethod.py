@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flaskmail.datatypes.mail.capability import MAIL
-from flaskmail.datatypes.mail.email import metadata_of
+from flaskmail.datatypes.mail.email import TOLD, metadata_of
 from flaskmail.datatypes.mail.importing import is_message, parsed_record
 from flaskmail.datatypes.mail.properties import MAX_KEYWORDS
 from flaskmail.errors import SetError
@@ -38,7 +38,8 @@ def _import(ctx: Context, arguments: Record) -> Record:
         old_state = state_text(txn, "Email")
         creations.commit(txn)
         txn.settle()
-        created = creations.answers(txn) if creations.created else {}
+        # RFC 8621 section 4.8: all four, also the blobId that was sent.
+        created = {key: {name: email[name] for name in ("id", *TOLD)} for key, email in creations.created.items()}
         new_state = state_text(txn, "Email")
     ctx.created_ids.update(creations.ids)
     return {

@@ -40,6 +40,9 @@ _KNOWN: Mapping[str, checks.Check] = {
     "upToId": checks.optional(checks.identifier),
 }
 
+FEW = 8
+"""Up to so many records are asked for their place one by one where a store counts places, which beats reading everything."""
+
 
 def _too_many(most: int) -> MethodError:
     return MethodError("tooManyChanges", f"There are more than {most} changes; ask for more, or query again.")
@@ -112,6 +115,44 @@ def _moved(
     return [id for id in touched if id in there], set(touched)
 
 
+def _standing(
+    kind: DataType, reader: Reader, asked: Asked, wanted: set[str], up_to: str | None
+) -> tuple[list[Record], int | None]:
+    """The AddedItems of ``wanted``, by index, and the total if it was asked for."""
+    last = up_to if up_to is not None and reads_immutable_only(kind, asked) else None
+    if not wanted or (len(wanted) <= FEW and _in_record_order(kind, asked)):
+        places = {id: place for id in wanted if (place := _place(kind, reader, asked, id)) is not None}
+        added = [{"id": id, "index": place} for id, place in sorted(places.items(), key=lambda item: item[1])]
+        end = _place(kind, reader, asked, last) if added and last is not None else None
+        total = None
+        if asked.total:
+            query = Query(asked.condition, asked.sort, asked.collapse, limit=0, total=True)
+            total = reader.query(kind.name, query).total
+    else:
+        result = reader.query(kind.name, Query(asked.condition, asked.sort, asked.collapse)).ids
+        added = [{"id": id, "index": index} for index, id in enumerate(result) if id in wanted]
+        end = result.index(last) if last is not None and last in result else None
+        total = len(result)
+    # RFC 8620 section 5.6: what was added behind upToId is left out, if sort and filter read immutable properties only.
+    return [item for item in added if end is None or item["index"] <= end], total
+
+
+def _in_record_order(kind: DataType, asked: Asked) -> bool:
+    return not asked.collapse and (
+        not asked.sort or (kind.order is not None and asked.sort == (SortBy(kind.order, asked.sort[0].ascending),))
+    )
+
+
+def _place(kind: DataType, reader: Reader, asked: Asked, id: str) -> int | None:
+    """The index of a record in the result; None when it is not in it."""
+    try:
+        return reader.query(kind.name, Query(asked.condition, asked.sort, asked.collapse, anchor=id, limit=1)).position
+    except KeyError as error:
+        if error.args != (id,):
+            raise
+        return None
+
+
 def _changes(kind: DataType, ctx: Context, arguments: Record) -> Record:
     asked = parse_common(kind, arguments, _KNOWN, ("sinceQueryState",))
     old, max_changes, up_to = arguments["sinceQueryState"], arguments.get("maxChanges"), arguments.get("upToId")
@@ -134,20 +175,7 @@ def _changes(kind: DataType, ctx: Context, arguments: Record) -> Record:
             removed, wanted = _moved(kind, reader, asked, since, ctx.limits.maxChanges, max_changes)
             if max_changes is not None and len(removed) > max_changes:
                 raise _too_many(max_changes)
-        if wanted:
-            result = reader.query(kind.name, Query(asked.condition, asked.sort, asked.collapse)).ids
-            total: int | None = len(result)
-        else:
-            # A window of nothing: only the total, if that was asked for.
-            result, total = [], None
-            if asked.total:
-                query = Query(asked.condition, asked.sort, asked.collapse, limit=0, total=True)
-                total = reader.query(kind.name, query).total
-    end = len(result)
-    if up_to is not None and reads_immutable_only(kind, asked) and up_to in result:
-        # RFC 8620 section 5.6: what was added behind upToId is left out, if sort and filter read immutable properties only.
-        end = result.index(up_to) + 1
-    added = [{"id": id, "index": index} for index, id in enumerate(result[:end]) if id in wanted]
+        added, total = _standing(kind, reader, asked, wanted, up_to)
     if max_changes is not None and len(removed) + len(added) > max_changes:
         raise _too_many(max_changes)
     answer["removed"], answer["added"] = removed, added
