@@ -53,7 +53,8 @@ class SmallEmail(DataType):
         "mailboxIds": Prop(anything, members=True, xref="Mailbox"),
         "keywords": Prop(anything, default=dict, members=True),
         "receivedAt": Prop(anything, default="2024-01-01T00:00:00Z", immutable=True, indexed=INDEXED["receivedAt"]),
-        "size": _prop("size"),
+        "blobId": _prop("blobId"),
+        "size": Prop(anything, default=0, immutable=True, indexed=INDEXED["size"]),
         "hasAttachment": _prop("hasAttachment"),
         "sentAt": _prop("sentAt"),
         "from": _prop("from"),
@@ -88,9 +89,15 @@ class SmallEmail(DataType):
 class World:
     """The account ``ACCOUNT`` with the mailboxes of a new account; ``call`` speaks JMAP."""
 
-    def __init__(self, limits: Limits | None = None, read_only: bool = False, path: Path | None = None) -> None:
-        """path: a folder for a store in SQLite; None for one in memory."""
-        self.types: dict[str, DataType] = {kind.name: kind for kind in (Mailbox(), Thread(), SmallEmail())}
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        read_only: bool = False,
+        path: Path | None = None,
+        email: DataType | None = None,
+    ) -> None:
+        """path: a folder for a store in SQLite; None for one in memory. email: another Email than the small one."""
+        self.types: dict[str, DataType] = {kind.name: kind for kind in (Mailbox(), Thread(), email or SmallEmail())}
         kinds = list(self.types.values())
         self.store: Store = MemoryStore(kinds) if path is None else SqliteStore(path, kinds)
         self.store.create_account(ACCOUNT)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from flaskmail.datatypes.mail import bodies
 from flaskmail.datatypes.mail.capability import MAIL
 from flaskmail.errors import MethodError
 from flaskmail.jmap.context import Context
@@ -27,6 +28,9 @@ MAX_TEXT = 250_000
 
 MAX_TEXTS = 5_000_000
 """Characters of all bodies together that one call looks through; Emails after that get no preview."""
+
+MAX_OCTETS = 50_000_000
+"""Octets of all messages together that one call parses; Emails after that get no preview."""
 
 MAX_TERMS = 100
 """How many terms of a filter are marked."""
@@ -201,22 +205,18 @@ def _snippets(ctx: Context, arguments: Record) -> Record:
 
 
 def _of_emails(ctx: Context, reader: Reader, ids: Sequence[str], wanted: Wanted) -> list[Record]:
-    from flaskmail.datatypes.mail.bodies import body_text
-
-    left = MAX_TEXTS
+    characters, octets = MAX_TEXTS, MAX_OCTETS
     out: list[Record] = []
-    names = (
-        [name for name, prop in ctx.types["Email"].props.items() if not prop.computed] if wanted.body else ["subject"]
-    )
-    for id in ids:
-        for record in reader.get("Email", [id], names):
-            preview = None
-            if wanted.body and left > 0:
-                body = body_text(ctx, reader, record)
-                left -= min(len(body), MAX_TEXT)
-                preview = mark_preview(body, wanted.body)
-            subject = mark_subject(record.get("subject"), wanted.subject)
-            out.append({"emailId": id, "subject": subject, "preview": preview})
+    for record in reader.get("Email", ids, ("blobId", "size", "subject")):
+        preview = None
+        if wanted.body and characters > 0 and octets > 0:
+            body = bodies.body_text(ctx, reader, record)
+            characters -= min(len(body), MAX_TEXT)
+            octets -= record["size"]
+            preview = mark_preview(body, wanted.body)
+        out.append(
+            {"emailId": record["id"], "subject": mark_subject(record["subject"], wanted.subject), "preview": preview}
+        )
     return out
 
 

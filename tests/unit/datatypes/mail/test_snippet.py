@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from smallmail import ACCOUNT, World
 
 from flaskmail.datatypes.mail import bodies, snippet
+from flaskmail.datatypes.mail.email import Email
 from flaskmail.datatypes.mail.snippet import (
     MAX_PREVIEW,
     SEARCH_SNIPPET_GET,
@@ -213,3 +215,33 @@ def test_a_call_looks_through_so_much_text_and_no_more(
     monkeypatch.setattr(snippet, "MAX_TEXTS", len(BODIES["Lunch"]))
     listed = get(world, emailIds=ids, filter={"text": "room nothing"})["list"]
     assert [one["preview"] is not None for one in listed] == [True, False, False]
+
+
+def test_a_call_parses_so_many_octets_and_no_more(
+    mail: tuple[World, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = mail
+    monkeypatch.setattr(snippet, "MAX_OCTETS", 100)
+    ids = [world.email(world.role("inbox"), subject="Lunch", size=60) for _ in range(3)]
+    listed = get(world, emailIds=ids, filter={"text": "room"})["list"]
+    assert [one["preview"] is not None for one in listed] == [True, True, False]
+
+
+def test_the_body_of_a_real_email_is_found(tmp_path: Path) -> None:
+    world = World(path=tmp_path, email=Email())
+    create = {
+        "mailboxIds": {world.role("inbox"): True},
+        "subject": "Müsli & more",
+        "bodyStructure": {"type": "text/html", "partId": "1"},
+        "bodyValues": {"1": {"value": "<style>müsli{}</style><p>Today: <b>Müsli</b> &lt;3</p>"}},
+    }
+    answer = world.call("Email/set", create={"k": create})
+    assert answer["notCreated"] is None
+    id = answer["created"]["k"]["id"]
+    assert world.call("Email/query", filter={"text": "musli"})["ids"] == [id]
+    assert world.counts(world.role("inbox")) == (1, 1, 1, 1)
+    assert world.sound()
+    listed = get(world, emailIds=[id], filter={"text": "musli"})["list"]
+    subject, preview = "<mark>Müsli</mark> &amp; more", "Today: <mark>Müsli</mark> &lt;3"
+    assert listed == [{"emailId": id, "subject": subject, "preview": preview}]
+    world.store.close()
