@@ -122,19 +122,19 @@ def _standing(
     last = up_to if up_to is not None and reads_immutable_only(kind, asked) else None
     if not wanted or (len(wanted) <= FEW and _in_record_order(kind, asked)):
         places = {id: place for id in wanted if (place := _place(kind, reader, asked, id)) is not None}
-        added = [{"id": id, "index": place} for id, place in sorted(places.items(), key=lambda item: item[1])]
-        end = _place(kind, reader, asked, last) if added and last is not None else None
+        found = sorted((place, id) for id, place in places.items())
+        end = _place(kind, reader, asked, last) if found and last is not None else None
         total = None
         if asked.total:
             query = Query(asked.condition, asked.sort, asked.collapse, limit=0, total=True)
             total = reader.query(kind.name, query).total
     else:
         result = reader.query(kind.name, Query(asked.condition, asked.sort, asked.collapse)).ids
-        added = [{"id": id, "index": index} for index, id in enumerate(result) if id in wanted]
+        found = [(index, id) for index, id in enumerate(result) if id in wanted]
         end = result.index(last) if last is not None and last in result else None
         total = len(result)
     # RFC 8620 section 5.6: what was added behind upToId is left out, if sort and filter read immutable properties only.
-    return [item for item in added if end is None or item["index"] <= end], total
+    return [{"id": id, "index": index} for index, id in found if end is None or index <= end], total
 
 
 def _in_record_order(kind: DataType, asked: Asked) -> bool:

@@ -111,14 +111,15 @@ class SqliteReader:
         """See Reader."""
         plan = self._plans[kind]
         most = -1 if limit is None else limit + 1
-        sql = f"SELECT id FROM {plan.r} WHERE changed > ?1 UNION SELECT id FROM {plan.d} WHERE destroyed > ?1 "
+        # Not UNION, which SQLite would merge in the order of ids: by a walk of every record.
+        sql = f"SELECT id FROM {plan.r} WHERE changed > ?1 UNION ALL SELECT id FROM {plan.d} WHERE destroyed > ?1 "
         if group and plan.group_column is not None:
             column = plan.group_column
             sql += (
-                f"UNION SELECT id FROM {plan.r} WHERE {column} IN (SELECT {column} FROM {plan.r} WHERE changed > ?1 "
-                f"UNION SELECT grp FROM {plan.d} WHERE destroyed > ?1) "
+                f"UNION ALL SELECT id FROM {plan.r} WHERE {column} IN (SELECT {column} FROM {plan.r} WHERE changed > ?1 "
+                f"UNION ALL SELECT grp FROM {plan.d} WHERE destroyed > ?1) "
             )
-        found = self._column(sql + "LIMIT ?2", (since, most))
+        found = self._column(f"SELECT DISTINCT id FROM ({sql}) LIMIT ?2", (since, most))
         return None if limit is not None and len(found) > limit else found
 
     # ---- looking up
