@@ -21,6 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("web",),
     ("app", "gunicornlog"),
     ("gunicornconf", "cli", "testing"),
+    ("__main__",),
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
