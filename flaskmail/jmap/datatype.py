@@ -192,6 +192,11 @@ class DataType:
         section 5.3); those that are not stored are computed. Default: what /get answers. RFC 8621 section 4.6 names fewer."""
         return self.default_properties()
 
+    def normal_patch(self, patch: Record) -> Record:
+        """A PatchObject (RFC 8620 section 5.3) as it is meant, before it is applied: its pointers in the form in which names are
+        stored. Raises PatchError when two of them turn out the same. Default: as it was sent."""
+        return patch
+
     def update_needs(self) -> Sequence[str]:
         """Stored properties that an update has to read besides those that it patches: those that ``validate`` and
         ``updated`` look at. Default: every stored property."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from flaskmail.datatypes.mail.headers import CONVENIENT, HeaderProperty, header_property
+from flaskmail.datatypes.mail.searching import without_zero_fraction
 from flaskmail.errors import SetError
 from flaskmail.formats.mime import build
 from flaskmail.formats.mime import params as mime_params
@@ -52,7 +53,10 @@ _FORMS: Mapping[str, tuple[checks.Check, Callable[[Any], str]]] = {
     "Addresses": (checks.list_of(_address), build.addresses),
     "GroupedAddresses": (checks.list_of(_group), build.grouped_addresses),
     "MessageIds": (checks.list_of(checks.text), build.message_ids),
-    "Date": (checks.date, lambda value: build.date(parse_date(value))),
+    "Date": (
+        lambda value: checks.date(without_zero_fraction(value)),
+        lambda value: build.date(parse_date(without_zero_fraction(value))),
+    ),
     "URLs": (checks.list_of(checks.text), build.urls),
 }
 """Form -> what values it takes, and how they are written."""
@@ -246,8 +250,10 @@ class _Maker:
         return self._part("bodyStructure", structure, None, is_root=True)
 
     def _flat(self) -> Entity:
-        text = self._single("textBody", "text/plain")
-        html = self._single("htmlBody", "text/html")
+        # A part that nothing stands beside becomes the message itself, and its header fields the message's.
+        alone = len([name for name in ("textBody", "htmlBody", "attachments") if self.sent.get(name)]) == 1
+        text = self._single("textBody", "text/plain", alone)
+        html = self._single("htmlBody", "text/html", alone)
         related, mixed = self._attachments(bool(html))
         if html is not None and related:
             # RFC 2387 section 3.1: the type parameter names the root's type.
@@ -257,7 +263,7 @@ class _Maker:
             return Entity("multipart/mixed", children=[*([body] if body else []), *mixed])
         return body or _empty()
 
-    def _single(self, name: str, type: str) -> Entity | None:
+    def _single(self, name: str, type: str, alone: bool) -> Entity | None:
         value = self.sent.get(name)
         if value is None:
             return None
@@ -265,8 +271,9 @@ class _Maker:
         if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
             self.wrong[name] = "must be an array of exactly one body part"
             return None
-        part = self._part(f"{name}/0", value[0], type)
-        if part.type != type:
+        before = len(self.wrong)
+        part = self._part(f"{name}/0", value[0], type, is_root=alone)
+        if part.type != type and len(self.wrong) == before:
             self.wrong[f"{name}/0/type"] = f"must be {type}"
         return part
 
@@ -360,13 +367,18 @@ class _Maker:
         given = sent.get("type")
         written = raw_fields.pop("content-type", None)
         if written:
+            here = next(f"{path}/{n}" for n in sent if n.lower().startswith("header:content-type"))
             kind, found = mime_params.parse(written[-1][1].encode())
             kind = kind.lower()
             params = [(name, value) for name, value in found.items() if name not in ("boundary", "charset")]
-            if not _TYPE.fullmatch(kind):
-                self.wrong[f"{path}/header:{written[-1][0]}"] = "must hold a type like text/plain"
-            elif found.get("charset") and sent.get("partId") is None:
+            if found.get("charset") and sent.get("partId") is None:
                 params.append(("charset", found["charset"]))
+            if not _TYPE.fullmatch(kind):
+                self.wrong[here] = "must hold a type like text/plain"
+            elif sent.get("name") is not None and "name" in found:
+                self._twice(here, f"{path}/name")
+            else:
+                self._try(here, lambda: build.parameters(params))
         elif given is None:
             fallback = "multipart/mixed" if sent.get("subParts") else "text/plain"
             kind = type or ("application/octet-stream" if sent.get("blobId") else fallback)
@@ -385,7 +397,7 @@ class _Maker:
                 self.wrong[f"{path}/disposition"] = 'must be a word like "attachment"'
         elif name is not None:
             params.append(("name", name))
-            self._add(path, "name", [], "X", lambda: build.parameters([("name", name)]))
+            self._try(f"{path}/name", lambda: build.parameters([("name", name)]))
         if sent.get("cid") is not None:
             self._add(path, "cid", fields, "Content-ID", lambda: build.content_id(sent["cid"]))
         if sent.get("language"):
@@ -397,13 +409,20 @@ class _Maker:
         return kind, params, fields
 
     def _add(self, path: str, prop: str, fields: list[tuple[str, str]], name: str, write: Callable[[], str]) -> None:
+        at = "name" if prop == "disposition" else prop
+        value = self._try(f"{path}/{at}", write, name)
+        if value is not None:
+            fields.append((name, value))
+
+    def _try(self, path: str, write: Callable[[], str], name: str = "Content-Type") -> str | None:
+        """What ``write`` answers when a field of that name can hold it; None when it cannot, which is noted."""
         try:
             value = write()
             build.field_line(name, value)
-            fields.append((name, value))
         except Unwritable as error:
-            at = "name" if prop == "disposition" else prop
-            self.wrong[f"{path}/{at}"] = f"cannot be written: {error}"
+            self.wrong[path] = f"cannot be written: {error}"
+            return None
+        return value
 
     def _multipart(
         self,

@@ -15,18 +15,29 @@ from flaskmail.datatypes.mail.properties import (
     MAX_KEYWORDS,
     folded_keywords,
 )
-from flaskmail.datatypes.mail.searching import EMAIL_FILTERS, EMAIL_SORTS, SEARCH_COLUMNS
+from flaskmail.datatypes.mail.searching import (
+    EMAIL_FILTERS,
+    EMAIL_SORTS,
+    QUERY_CHECKS,
+    SEARCH_COLUMNS,
+    header_matches,
+    without_zero_fraction,
+)
 from flaskmail.errors import SetError
-from flaskmail.formats.mime import forms, structure
+from flaskmail.formats.mime import forms
 from flaskmail.jmap.conditions import Scalar
 from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import REQUIRED, DataType, Prepared
 from flaskmail.jmap.records import default_value, invalid_properties
 from flaskmail.jmap.storage import Finding, Json, Reader, Record, Txn
 from flaskmail.values import checks
+from flaskmail.values.pointer import PatchError
 
 TOLD = ("blobId", "threadId", "size")
 """What a created Email's answer holds besides its id (RFC 8621 sections 4.6 to 4.8)."""
+
+
+_CHUNK = 1000
 
 
 class Email(DataType):
@@ -42,7 +53,7 @@ class Email(DataType):
     filters = EMAIL_FILTERS
     sorts = EMAIL_SORTS
     get_arguments = showing.ARGUMENTS
-    query_arguments = {"collapseThreads": checks.boolean}
+    query_arguments = QUERY_CHECKS
 
     # ---- /get
     def default_properties(self) -> Sequence[str]:
@@ -81,7 +92,8 @@ class Email(DataType):
         if wrong:
             raise invalid_properties(wrong)
         _check_keywords(metadata["keywords"])
-        return prepare_message(raw, metadata["receivedAt"], metadata["keywords"], metadata["mailboxIds"])
+        # RFC 8621 section 4.1.1: the time of creation, whatever Received fields the client writes.
+        return prepare_message(raw, metadata["receivedAt"] or ctx.now(), metadata["keywords"], metadata["mailboxIds"])
 
     def prepare_copy(self, ctx: Context, source: Reader, reader: Reader, id: str, sent: Record) -> Prepared:
         """RFC 8621 section 4.7: the same message; mailboxIds are needed, keywords and receivedAt may be other ones."""
@@ -106,6 +118,16 @@ class Email(DataType):
     def told_on_create(self) -> Sequence[str]:
         """RFC 8621 section 4.6: id, blobId, threadId and size."""
         return TOLD
+
+    def normal_patch(self, patch: Record) -> Record:
+        """Keywords have no case (RFC 8621 section 4.1.1), so they may be named in any."""
+        out: Record = {}
+        for pointer, value in patch.items():
+            name = pointer.lower() if pointer.startswith("keywords/") else pointer
+            if name in out:
+                raise PatchError(f"{checks.shown(name)} is patched twice; keywords have no case.")
+            out[name] = value
+        return out
 
     def update_needs(self) -> Sequence[str]:
         """What the counters look at."""
@@ -134,14 +156,10 @@ class Email(DataType):
         without case."""
         if name != "header":
             return super().scan(reader, id, name, args)
-        field, wanted = str(args[0]), args[1] if len(args) > 1 else None
+        wanted = str(args[0]).lower()
         for record in reader.get("Email", [id], ("blobId", "_head")):
-            head = reader.read_blob(record["blobId"], 0, record["_head"])
-            values = structure.parse(head).root.headers.all(field.lower())
-            if wanted is None or wanted == "":
-                return bool(values)
-            text = str(wanted).casefold()
-            return any(text in forms.as_text(value).casefold() for value in values)
+            fields = showing.header_fields(reader.read_blob(record["blobId"], 0, record["_head"]))
+            return header_matches(((wanted, forms.as_text(value)) for value in fields.all(wanted)), tuple(args))
         return False
 
     def collapses(self, arguments: Mapping[str, Json]) -> bool:
@@ -150,19 +168,16 @@ class Email(DataType):
 
     # ---- upkeep
     def verify(self, reader: Reader) -> list[Finding]:
-        """Every Email has its blob, of its size, and its Thread; every Thread has an Email."""
-        emails = reader.get("Email", None, ("blobId", "threadId", "size"))
-        threads = set(reader.ids("Thread"))
+        """Every Email has its blob, of its size. Threads are checked by Thread."""
         findings = []
-        for email in emails:
-            blob = reader.blob(email["blobId"])
-            if blob is None or blob.size != email["size"]:
-                findings.append(f"Email {email['id']} has not the blob of its size")
-            if email["threadId"] not in threads:
-                findings.append(f"Email {email['id']} has no Thread")
-        used = {email["threadId"] for email in emails}
-        findings += [f"Thread {id} has no Email" for id in sorted(threads - used)]
-        return [Finding(reader.account_id, what) for what in findings]
+        ids = reader.ids("Email")
+        for start in range(0, len(ids), _CHUNK):
+            for email in reader.get("Email", ids[start : start + _CHUNK], ("blobId", "size")):
+                blob = reader.blob(email["blobId"])
+                if blob is None or blob.size != email["size"]:
+                    what = "is not there" if blob is None else f"has {blob.size} octets, not {email['size']}"
+                    findings.append(Finding(reader.account_id, f"The message of Email {email['id']} {what}."))
+        return findings
 
     def mend(self, txn: Txn) -> list[Finding]:
         """Tells what ``verify`` tells: what is lost here cannot be made again."""
@@ -171,7 +186,7 @@ class Email(DataType):
 
 def metadata_of(sent: Record) -> tuple[Record, dict[str, str]]:
     """The metadata of a create, import or copy with defaults filled in, and what is wrong by property.
-    ``receivedAt``: None when it was not sent."""
+    ``receivedAt``: None when it was not sent; a fraction of zero is left out (RFC 8620 section 1.4)."""
     wrong: dict[str, str] = {}
     out: Record = {"receivedAt": None}
     for name in METADATA:
@@ -182,10 +197,11 @@ def metadata_of(sent: Record) -> tuple[Record, dict[str, str]]:
             elif name != "receivedAt":
                 out[name] = default_value(prop)
             continue
-        what = prop.check(sent[name])
+        value = without_zero_fraction(sent[name]) if name == "receivedAt" else sent[name]
+        what = prop.check(value)
         if what is not None:
             wrong[name] = what
-        out[name] = sent[name]
+        out[name] = value
     return out, wrong
 
 

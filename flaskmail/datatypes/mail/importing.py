@@ -24,6 +24,36 @@ from flaskmail.values.dates import format_utc_date
 
 # RFC 8621 section 4.1.3: what the convenience properties are identical to.
 _IDS = (("messageId", "message-id"), ("inReplyTo", "in-reply-to"), ("references", "references"))
+_FIELDS_OF_MESSAGES = frozenset(
+    (
+        "bcc",
+        "cc",
+        "comments",
+        "content-disposition",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "delivered-to",
+        "from",
+        "in-reply-to",
+        "keywords",
+        "list-id",
+        "message-id",
+        "mime-version",
+        "received",
+        "references",
+        "reply-to",
+        "resent-date",
+        "resent-from",
+        "resent-message-id",
+        "resent-to",
+        "return-path",
+        "sender",
+        "subject",
+        "to",
+        "x-mailer",
+    )
+)
 _ADDRESSES = (
     ("sender", "sender"),
     ("from", "from"),
@@ -83,8 +113,19 @@ def parsed_record(
     mailbox_ids: Mapping[str, Json] | Iterable[str],
 ) -> tuple[Record, dict[str, str]]:
     """The same as ``message_record`` for a message that is parsed already."""
-    root = message.root
     body = describe(message)
+    record = body_record(body, received_at, keywords, mailbox_ids)
+    return record, search_columns(record, body)
+
+
+def body_record(
+    body: Body,
+    received_at: str | datetime | None,
+    keywords: Mapping[str, Json] | Iterable[str],
+    mailbox_ids: Mapping[str, Json] | Iterable[str],
+) -> Record:
+    """The record of ``message_record`` alone."""
+    message, root = body.message, body.message.root
     if received_at is None:
         received_at = newest_received(root.headers) or datetime.now(UTC)
     if isinstance(received_at, datetime):
@@ -97,8 +138,7 @@ def parsed_record(
         "size": len(message.raw),
         "receivedAt": received_at,
     }
-    listed = list_properties(root.headers)
-    record |= listed
+    record |= list_properties(root.headers)
     record["hasAttachment"] = body.has_attachment()
     record["preview"] = preview.preview(body.preview_text())
     record |= body_properties(body)
@@ -107,16 +147,21 @@ def parsed_record(
         for leaf in body.leaves
     }
     record["_head"] = root.header_end
-    text = {name: _address_text(listed[name]) for name in ("from", "to", "cc", "bcc") if listed[name]}
-    if listed["subject"]:
-        text["subject"] = listed["subject"]
+    return record
+
+
+def search_columns(record: Record, body: Body) -> dict[str, str]:
+    """What the search index holds of a message, by ``SEARCH_COLUMNS``; empty columns are left out."""
+    text = {name: _address_text(record[name]) for name in ("from", "to", "cc", "bcc") if record[name]}
+    if record["subject"]:
+        text["subject"] = record["subject"]
     searched = body.search_text()
     if searched:
         text["body"] = searched
     names = body.attachment_names()
     if names:
         text["attachment"] = names
-    return record, text
+    return text
 
 
 def _address_text(addresses: Iterable[Mapping[str, Any]]) -> str:
@@ -144,9 +189,9 @@ def newest_received(headers: Headers) -> datetime | None:
 
 
 def is_message(headers: Headers) -> bool:
-    """Whether octets with these header fields can be taken for a message: there is at least one field (RFC 5322 section 3.6
-    wants two, but what a person can read is better shown than refused)."""
-    return len(headers) > 0
+    """Whether octets with these header fields can be taken for a message: one field at least is a field of messages. RFC 5322
+    section 3.6 wants two, but what a person can read is better shown than refused."""
+    return any(name.lower() in _FIELDS_OF_MESSAGES for name, _ in headers)
 
 
 def prepare_message(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flaskmail.datatypes.mail import showing
+from flaskmail.datatypes.mail.bodies import describe
 from flaskmail.datatypes.mail.capability import MAIL
-from flaskmail.datatypes.mail.importing import is_message, name_blobs, parsed_record
+from flaskmail.datatypes.mail.importing import body_record, is_message, name_blobs
 from flaskmail.datatypes.mail.properties import METADATA_PROPERTIES, PARSE_PROPERTIES
 from flaskmail.errors import MethodError
 from flaskmail.formats.mime import structure
@@ -56,7 +57,7 @@ def _shown(blob: BlobContent, names: Sequence[str], arguments: Mapping[str, Json
     message = structure.parse(raw)
     if not is_message(message.root.headers):
         return None
-    record, _ = parsed_record(message, "1970-01-01T00:00:00Z", (), ())
+    record = body_record(describe(message), "1970-01-01T00:00:00Z", (), ())
     name_blobs(record, blob.id)
     showing.show(record, lambda start, end: raw[start:end], names, arguments)
     # RFC 8621 section 4.9: what only a stored Email has is null.

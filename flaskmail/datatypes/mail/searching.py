@@ -43,7 +43,7 @@ _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}")
 # RFC 5322 section 2.2: printable ASCII without the colon.
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,998}")
 # JavaScript's toISOString() writes a fraction of zero, which RFC 8620 section 1.4 leaves out.
-_ZERO_FRACTION = re.compile(r"\.0+(?=Z\Z)")
+_ZERO_FRACTION = re.compile(r"\.0{1,32}(?=(?:Z|[+-]\d\d:\d\d)\Z)")
 
 
 # ---- checks
@@ -56,9 +56,14 @@ def keyword(value: Json) -> str | None:
     return 'must be a keyword (1 to 255 of the visible ASCII characters without ( ) { ] % * " and \\)'
 
 
+def without_zero_fraction(value: Json) -> Json:
+    """A date without a fraction of zero (RFC 8620 section 1.4); any other value as it is."""
+    return _ZERO_FRACTION.sub("", value) if isinstance(value, str) else value
+
+
 def moment(value: Json) -> str | None:
     """A UTCDate, of which the fraction may be zero."""
-    if isinstance(value, str) and value[-1:] == "Z" and is_date(_ZERO_FRACTION.sub("", value)):
+    if isinstance(value, str) and value[-1:] == "Z" and is_date(without_zero_fraction(value)):
         return None
     return "must be a UTC date like 2014-10-30T06:12:00Z"
 
@@ -116,7 +121,7 @@ def _text_in(*columns: str) -> Filter:
 
 def _received(op: Literal["<", ">="]) -> Filter:
     def build(value: Json) -> Condition:
-        return Compare("receivedAt", op, to_milliseconds(_ZERO_FRACTION.sub("", value)))
+        return Compare("receivedAt", op, to_milliseconds(without_zero_fraction(value)))
 
     return Filter(moment, build)
 

@@ -18,6 +18,8 @@ from flaskmail.values import checks
 Read = Callable[[int, int | None], bytes]
 """Octets of the message from one offset to another (None: the end)."""
 
+_AT_ONCE = 256 * 1024
+"""Octets of a message that are read although not all of them may be needed."""
 _PARTS = ("bodyStructure", "textBody", "htmlBody", "attachments")
 _FETCHED: Mapping[str, str] = {"fetchTextBodyValues": "textBody", "fetchHTMLBodyValues": "htmlBody"}
 
@@ -65,7 +67,7 @@ def show(record: Record, read: Read, names: Sequence[str], arguments: Mapping[st
     ``bodyProperties`` names."""
     made = [name for name in names if _is_made(name)]
     if made:
-        fields = _fields(read(0, record["_head"]))
+        fields = header_fields(read(0, record["_head"]))
         for name in made:
             prop = header_property(name)
             record[name] = header_list(fields) if prop is None else prop.of(fields)
@@ -76,7 +78,8 @@ def show(record: Record, read: Read, names: Sequence[str], arguments: Mapping[st
         _select(record, read, [name for name in names if name in _PARTS], wanted)
 
 
-def _fields(head: bytes) -> mime_headers.Headers:
+def header_fields(head: bytes) -> mime_headers.Headers:
+    """The header fields of a message whose first octets, the ``_head`` of its record, are ``head``."""
     return structure.parse(head).root.headers
 
 
@@ -92,13 +95,30 @@ def _values(record: Record, read: Read, arguments: Mapping[str, Json]) -> Record
     if not slices:
         return {}
     first, last = min(s[0] for s in slices.values()), max(s[1] for s in slices.values())
-    octets = read(first, last)
+    part = read
+    if last - first <= _AT_ONCE:
+        octets = read(first, last)
+
+        def part(start: int, end: int | None) -> bytes:
+            return octets[start - first : None if end is None else end - first]
+
     limit = arguments.get("maxBodyValueBytes") or None
-    out: Record = {}
-    for id, (start, end, encoding, charset, type) in slices.items():
-        value, problem, cut = transfer.decode_slice(octets[start - first : end - first], encoding, charset, type, limit)
-        out[id] = {"value": value, "isEncodingProblem": problem, "isTruncated": cut}
-    return out
+    return {id: _value(part, slice, limit) for id, slice in slices.items()}
+
+
+def _value(read: Read, slice: Sequence[Any], limit: int | None) -> Record:
+    start, end, encoding, charset, type = slice
+    value, problem, cut = "", True, False
+    # No character of a charset takes more than a few octets, however they are encoded for transfer.
+    enough = _AT_ONCE + 16 * (limit or 0)
+    if limit and end - start > enough:
+        octets = read(start, start + enough)
+        octets = octets[: octets.rfind(b"\n") + 1]
+        value, problem, cut = transfer.decode_slice(octets, encoding, charset, type, limit)
+    # What was wrong may have been that the octets end too early.
+    if problem or not cut:
+        value, problem, cut = transfer.decode_slice(read(start, end), encoding, charset, type, limit)
+    return {"value": value, "isEncodingProblem": problem, "isTruncated": cut}
 
 
 def _select(record: Record, read: Read, lists: Sequence[str], wanted: Sequence[str]) -> None:
@@ -134,7 +154,10 @@ def _selected(
         prop = header_property(name)
         out[name] = header_list(fields) if prop is None else prop.of(fields)
     # RFC 8621 section 4.1.4: without its subParts a bodyStructure has no structure.
-    if "subParts" in shown:
+    if "subParts" not in shown:
+        if "subParts" in wanted:
+            out["subParts"] = None
+    else:
         out["subParts"] = [
             _selected(child, f"{path}.{index}", wanted, made, parts) for index, child in enumerate(shown["subParts"])
         ]

@@ -98,7 +98,7 @@ def _b_word(octets: bytes) -> str:
 def phrase(value: str) -> str:
     """A display name (RFC 5322 section 3.2.5): atoms, a quoted string, or encoded words."""
     _refuse_control(value)
-    value = " ".join(value.split())
+    value = value.strip(" \t")
     if not value.isascii() or any(len(word) > _LONG_WORD for word in value.split(" ")):
         return encoded_words(value)
     if "=?" in value:

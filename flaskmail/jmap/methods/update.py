@@ -75,6 +75,7 @@ class Updates:
     def _change(self, id: str, patch: Record) -> _Change:
         """What a patch does. Raises PatchError, or SetError when the declaration does not allow it."""
         old = self._old[id]
+        patch = self._kind.normal_patch(patch)
         if self._xrefs:
             patch = substituted_patch(self._xrefs, patch, self._lookup)
         shown = self._with_computed(id, old, patch)
