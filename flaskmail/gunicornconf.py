@@ -112,7 +112,7 @@ def when_ready(server: Any) -> None:
     except ConfigError as error:
         raise SystemExit(_refusal(error)) from None
     except (FlaskmailError, OSError) as error:
-        raise SystemExit(f"flaskmail cannot start with the data folder {settings.storage.path}: {error}") from None
+        raise SystemExit(f"flaskmail cannot start: {error}") from None
     finally:
         # Workers open their own files: a database connection must not cross a fork.
         own.close()

@@ -45,6 +45,12 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         # Whoever writes the lines asks first: a line that nobody wants is not put together.
         access.setLevel(logging.CRITICAL + 1 if isinstance(new, logging.NullHandler) else logging.INFO)
 
+    def error(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs an error of gunicorn's; the last word about an address that is taken says what to do about it."""
+        if msg == "Can't connect to %s":
+            msg = "Cannot listen on %s: stop the program that does, or name another address (server.bind, gunicorn -b)"
+        super().error(msg, *args, **kwargs)
+
 
 def _access_handler(target: str | None) -> logging.Handler:
     handler: logging.Handler

@@ -15,8 +15,8 @@ from flaskmail.errors import StoreError
 
 Row = tuple[Any, ...]
 
-OLDEST_SQLITE = (3, 51, 3)
-"""Versions before it can corrupt a WAL database that several processes write."""
+OLDEST_SQLITE = (3, 53, 1)
+"""Before 3.51.3 a WAL database that several processes write can be damaged; the rest is the stores' need."""
 
 
 class Database:
@@ -40,7 +40,8 @@ class Database:
         if self._connection is not None and self._pid == os.getpid():
             return self._connection
         if tuple(int(n) for n in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
-            raise StoreError(f"SQLite {apsw.sqlite_lib_version()} is too old: 3.51.3 is the oldest that is safe")
+            oldest = ".".join(map(str, OLDEST_SQLITE))
+            raise StoreError(f"SQLite {apsw.sqlite_lib_version()} is too old: {oldest} is the oldest that is safe")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # SQLite gives -wal and -shm the mode of the database file.

@@ -19,7 +19,7 @@ password_stdin = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Make, show, change and delete accounts.")
 def account() -> None:
     """Accounts: who can sign in and has mail here. Everything works at once in a running server."""
 
@@ -48,6 +48,12 @@ class Size(click.ParamType[int]):
 def _password(from_stdin: bool) -> tuple[str, bool]:
     if not from_stdin:
         return make_password(), True
+    if sys.stdin is None:
+        raise BadPassword("standard input is closed: there is no password to read")
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        prepare(typed)
+        return typed, False
     octets_read = sys.stdin.buffer.readline(4096)
     try:
         text = octets_read.decode().removesuffix("\n").removesuffix("\r")
@@ -90,6 +96,8 @@ def create(name: str, password_stdin: bool, description: str, quota: int | None,
         if new.domain is not None:
             click.echo(f"Made the domain {new.domain}.")
         click.echo(f"Made the account {new.principal.name} ({new.principal.id}).")
+        if not new.principal.admin:
+            click.echo(f"To bring mail in: flaskmail import PATH... --account {new.principal.name}")
         if made:
             click.echo(f"Its password, which is not shown again: {password}")
 
@@ -130,7 +138,7 @@ def show(name: str, machine: bool) -> None:
         write_fields(told | {"tokens": len(tokens)})
 
 
-@account.command(name="set-password")
+@account.command(name="set-password", short_help="Give the account NAME another password.")
 @click.argument("name")
 @password_stdin
 @as_json
@@ -152,7 +160,7 @@ def set_password(name: str, password_stdin: bool, machine: bool) -> None:
             click.echo(f"Its password, which is not shown again: {password}")
 
 
-@account.command(name="set-quota")
+@account.command(name="set-quota", short_help="Say how much the account NAME may hold.")
 @click.argument("name")
 @click.argument("size", type=Size())
 @as_json
@@ -192,12 +200,16 @@ def _switch(name: str, disabled: bool, machine: bool) -> None:
             click.echo(f"{'Disabled' if disabled else 'Enabled'} the account {principal.name}.")
 
 
-@account.command()
+@account.command(short_help="Delete the account NAME with all its mail.")
 @click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask. Nobody is asked either where standard input is no terminal.")
 @as_json
-def delete(name: str, machine: bool) -> None:
+def delete(name: str, yes: bool, machine: bool) -> None:
     """Delete the account NAME with all its mail, at once and for good."""
     with opened() as server:
+        if not yes and sys.stdin is not None and sys.stdin.isatty():
+            wanted = server.directory.principals.get(name)
+            click.confirm(f"Delete {wanted.name} and all its mail for good?", abort=True, err=True)
         principal = server.delete_account(name)
         if machine:
             write_json(_wire(server, principal))

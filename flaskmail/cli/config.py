@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from flaskmail.cli.common import as_json
 from flaskmail.config import load
 from flaskmail.config.documents import example as example_file
 from flaskmail.config.documents import in_force, page
@@ -20,16 +21,16 @@ def config() -> None:
     """Check, show and explain the settings."""
 
 
-@config.command()
+@config.command(short_help="Check FILE, or the settings in force.")
 @click.argument("file", required=False, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def check(file: str | None, as_json: bool) -> None:
+@as_json
+def check(file: str | None, machine: bool) -> None:
     """Check FILE, or the settings in force: exit code 0 when they are right, 1 with every problem listed when not."""
     try:
         settings = load(file)
     except ConfigError as error:
-        _refuse(error, as_json)
-    if as_json:
+        _refuse(error, machine)
+    if machine:
         click.echo(json.dumps({"file": None if settings.source is None else str(settings.source), "problems": []}))
     elif settings.source is None:
         click.echo("There is no settings file; the defaults hold.")
@@ -38,15 +39,15 @@ def check(file: str | None, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def show(as_json: bool) -> None:
+@as_json
+def show(machine: bool) -> None:
     """Print the settings in force, and where each comes from. Secrets are hidden."""
     try:
         settings = load()
     except ConfigError as error:
-        _refuse(error, as_json)
+        _refuse(error, machine)
     found = in_force(settings)
-    if as_json:
+    if machine:
         click.echo(
             json.dumps(
                 {
@@ -69,15 +70,15 @@ def show(as_json: bool) -> None:
 
 @config.command()
 @click.option("--markdown", is_flag=True, help="Print the page of documentation instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object with the file's text.")
-def example(markdown: bool, as_json: bool) -> None:
+@as_json
+def example(markdown: bool, machine: bool) -> None:
     """Print a settings file that shows every key with its default."""
     text = page() if markdown else example_file()
-    click.echo(json.dumps({"text": text}, ensure_ascii=False) if as_json else text, nl=as_json)
+    click.echo(json.dumps({"text": text}, ensure_ascii=False) if machine else text, nl=machine)
 
 
-def _refuse(error: ConfigError, as_json: bool) -> NoReturn:
-    if as_json:
+def _refuse(error: ConfigError, machine: bool) -> NoReturn:
+    if machine:
         click.echo(
             json.dumps({"problems": [dataclasses.asdict(problem) for problem in error.problems]}, ensure_ascii=False)
         )

@@ -10,7 +10,7 @@ from flaskmail.accounts.domains import Domain
 from flaskmail.cli.common import as_json, opened, write_fields, write_json, write_table
 
 
-@click.group()
+@click.group(short_help="Make, list and delete mail domains.")
 def domain() -> None:
     """Mail domains. Making an account makes its domain too."""
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from flaskmail.cli.common import REFUSED, as_json, opened, write_json
 from flaskmail.datatypes.mail.filing import MailFiler
 from flaskmail.datatypes.mail.folders import find_mailbox
 from flaskmail.delivery.importing import Summary, import_messages
+from flaskmail.errors import StoreError
 from flaskmail.formats.archives import Found, Skipped, read_path, size_of
 from flaskmail.jmap.context import Context
 from flaskmail.server import Server
 
+INTERRUPTED = 130
+"""The exit code of a command that was ended by Ctrl-C, as shells have it."""
 
-@click.command("import")
+
+@click.command("import", short_help="Import mail from files into an account.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 @click.option("--account", required=True, metavar="NAME", help="The account to import into.")
 @click.option("--mailbox", metavar="NAME", help="A mailbox by path (Archive/2024), role or id. Default: the inbox.")
@@ -44,9 +48,21 @@ def import_(paths: tuple[Path, ...], account: str, mailbox: str | None, machine:
         ctx.account = ctx.accounts[principal.id]
         filer = MailFiler(ctx, _target(ctx, principal.id, mailbox))
         started = time.monotonic()
-        with _progress(paths, hidden=machine) as (advance, show):
-            items = _items(server, paths, advance)
-            summary = import_messages(server.store, principal.id, filer, items, committed=show)
+        stored = [Summary()]
+        try:
+            with _progress(paths, hidden=machine) as (advance, show):
+
+                def committed(summary: Summary) -> None:
+                    stored[0] = replace(summary)
+                    show(summary)
+
+                items = _items(server, paths, advance)
+                summary = import_messages(server.store, principal.id, filer, items, committed=committed)
+        except (KeyboardInterrupt, StoreError) as error:
+            _stopped(stored[0])
+            if isinstance(error, StoreError):
+                raise
+            raise SystemExit(INTERRUPTED) from None
         _tell(summary, time.monotonic() - started, machine)
     if summary.problems:
         raise SystemExit(REFUSED)
@@ -90,6 +106,14 @@ def _progress(
             bar.update(0)
 
         yield bar.update, show
+
+
+def _stopped(summary: Summary) -> None:
+    click.echo(
+        f"Stopped; the {summary.imported:,} messages that were imported so far are stored. "
+        "Run the same command again to go on: nothing comes in twice.",
+        err=True,
+    )
 
 
 def _tell(summary: Summary, seconds: float, machine: bool) -> None:

@@ -15,7 +15,7 @@ from flaskmail.cli.common import as_json, opened, write_json, write_table
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@click.group()
+@click.group(short_help="Make, list and revoke access tokens.")
 def token() -> None:
     """Access tokens: for clients that sign in with a token (Bearer) instead of the password."""
 
@@ -93,7 +93,7 @@ def list_(account: str | None, machine: bool) -> None:
         )
 
 
-@token.command()
+@token.command(short_help="End the token ID.")
 @click.argument("id")
 @as_json
 def revoke(id: str, machine: bool) -> None:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import click
 
 from flaskmail.cli.common import REFUSED, as_json, opened, write_json
+from flaskmail.errors import StoreError
 from flaskmail.jmap.storage import Finding
 from flaskmail.server import Server
 from flaskmail.upkeep import verify_account
 
 
-@click.command()
+@click.command(short_help="Check everything that is stored, and mend it.")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @click.option("--repair", is_flag=True, help="Mend what can be mended from what is there.")
 @as_json
@@ -30,7 +31,7 @@ def verify(names: tuple[str, ...], repair: bool, machine: bool) -> None:
         accounts = _wanted(server, names)
         with _bar(accounts, hidden=machine) as bar:
             for id, name in bar:
-                findings += [(name, f) for f in verify_account(server.store, server.types.values(), id, repair=repair)]
+                findings += [(name, found) for found in _verified(server, id, repair)]
         if machine:
             told = [{"account": name, "what": f.what, "mended": f.mended} for name, f in findings]
             write_json({"accounts": len(accounts), "findings": told})
@@ -44,6 +45,14 @@ def verify(names: tuple[str, ...], repair: bool, machine: bool) -> None:
                 click.echo("`flaskmail verify --repair` mends what can be mended.", err=True)
     if any(not finding.mended for _, finding in findings):
         raise SystemExit(REFUSED)
+
+
+def _verified(server: Server, id: str, repair: bool) -> list[Finding]:
+    try:
+        return verify_account(server.store, server.types.values(), id, repair=repair)
+    except StoreError as error:
+        # One account that cannot be opened does not keep the others from being checked.
+        return [Finding(id, str(error))]
 
 
 def _wanted(server: Server, names: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def migrate(db: Database, plans: Plans, ladder: Sequence[Step] = LADDER) -> None
     StoreError when the file was written by a newer version, or a type changed in a way that stored records cannot follow."""
     found = version(db)
     if found > len(ladder):
-        raise StoreError(f"the account's file is of version {found}, newer than this program's {len(ladder)}")
+        raise StoreError(f"{db.filename} was written by a newer flaskmail (version {found}); nothing was changed")
     for number in range(found + 1, len(ladder) + 1):
         with transaction(db):
             ladder[number - 1](db)

@@ -15,13 +15,13 @@ from flaskmail.store.sqlite import SqliteStore
 from flaskmail.store.sqlite.connections import require_sqlite
 
 
-@pytest.mark.parametrize("version", ["3.40.1", "3.51.2", "3.7.0"])
+@pytest.mark.parametrize("version", ["3.40.1", "3.51.2", "3.53.0", "3.7.0"])
 def test_an_old_sqlite_is_refused(version: str) -> None:
     with pytest.raises(ConfigError, match=version.replace(".", r"\.")):
         require_sqlite(version)
 
 
-@pytest.mark.parametrize("version", ["3.51.3", "3.53.0", "4.0.0"])
+@pytest.mark.parametrize("version", ["3.53.1", "3.54.0", "4.0.0"])
 def test_a_sound_sqlite_is_taken(version: str) -> None:
     require_sqlite(version)
 
