@@ -179,10 +179,14 @@ class DataType:
     def commit_create(self, ctx: Context, txn: Txn, prepared: Prepared) -> Record:
         """Stores a prepared record and answers it whole, with ``id``. Raises SetError before anything is written.
 
-        The default calls ``validate``, creates, and calls ``created``."""
+        The default calls ``validate``, looks whether there are the blobs that the record refers to, creates, and calls
+        ``created``."""
+        from flaskmail.jmap.records import check_blobs
+
         record = prepared.record
         record["id"] = txn.new_id(self.name)
         self.validate(ctx, txn, None, record)
+        check_blobs(self, txn, record)
         txn.create(self.name, record, prepared.text)
         self.created(ctx, txn, record)
         return record

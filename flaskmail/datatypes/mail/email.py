@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flaskmail.datatypes.mail import counters, showing
 from flaskmail.datatypes.mail.capability import MAIL
@@ -35,7 +35,6 @@ from flaskmail.values.pointer import PatchError
 
 TOLD = ("blobId", "threadId", "size")
 """What a created Email's answer holds besides its id (RFC 8621 sections 4.6 to 4.8)."""
-
 
 _CHUNK = 1000
 
@@ -168,20 +167,40 @@ class Email(DataType):
 
     # ---- upkeep
     def verify(self, reader: Reader) -> list[Finding]:
-        """Every Email has its blob, of its size. Threads are checked by Thread."""
+        """Every Email has its blob, of its size, and is in Mailboxes that are there. Threads are checked by Thread."""
         findings = []
-        ids = reader.ids("Email")
-        for start in range(0, len(ids), _CHUNK):
-            for email in reader.get("Email", ids[start : start + _CHUNK], ("blobId", "size")):
-                blob = reader.blob(email["blobId"])
-                if blob is None or blob.size != email["size"]:
-                    what = "is not there" if blob is None else f"has {blob.size} octets, not {email['size']}"
-                    findings.append(Finding(reader.account_id, f"The message of Email {email['id']} {what}."))
+        for email, kept in self._homes(reader):
+            blob = reader.blob(email["blobId"])
+            if blob is None or blob.size != email["size"]:
+                what = "is not there" if blob is None else f"has {blob.size} octets, not {email['size']}"
+                findings.append(Finding(reader.account_id, f"The message of Email {email['id']} {what}."))
+            if len(kept) < len(email["mailboxIds"]) or not kept:
+                what = "a Mailbox that is not there" if email["mailboxIds"] else "no Mailbox"
+                findings.append(Finding(reader.account_id, f"Email {email['id']} is in {what}."))
         return findings
 
     def mend(self, txn: Txn) -> list[Finding]:
-        """Tells what ``verify`` tells: what is lost here cannot be made again."""
-        return self.verify(txn)
+        """Takes Emails out of Mailboxes that are not there; into the inbox when they would be in none. A message that is lost
+        cannot be made again."""
+        mended = []
+        inbox = txn.grouped("Mailbox", "role", ["inbox"]).get("inbox") or []
+        for email, kept in list(self._homes(txn)):
+            homes = kept or dict.fromkeys(inbox[:1], True)
+            if homes and homes.keys() != email["mailboxIds"].keys():
+                txn.update(self.name, email["id"], {"mailboxIds": homes})
+                counters.email_updated(txn, email, email | {"mailboxIds": homes})
+                what = f"Email {email['id']} was taken out of a Mailbox that is not there."
+                mended.append(Finding(txn.account_id, what, mended=True))
+        return mended + self.verify(txn)
+
+    def _homes(self, reader: Reader) -> Iterator[tuple[Record, Record]]:
+        """Every Email, and those of its mailboxIds that are there."""
+        mailboxes = set(reader.ids("Mailbox"))
+        names = ("blobId", "size", "threadId", "mailboxIds", "keywords")
+        ids = reader.ids(self.name)
+        for start in range(0, len(ids), _CHUNK):
+            for email in reader.get(self.name, ids[start : start + _CHUNK], names):
+                yield email, {id: True for id in email["mailboxIds"] if id in mailboxes}
 
 
 def metadata_of(sent: Record) -> tuple[Record, dict[str, str]]:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from flaskmail.datatypes.mail import counters
 from flaskmail.datatypes.mail.folders import mailbox_for
 from flaskmail.datatypes.mail.importing import file_message, newest_received, parsed_record
+from flaskmail.errors import OverQuota
 from flaskmail.formats.mime import dates, structure
 from flaskmail.formats.mime.headers import Headers
 from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import Prepared
 from flaskmail.jmap.storage import Txn
+
+_UNFINISHED = "mail.import"
 
 
 class MailFiler:
@@ -22,6 +25,12 @@ class MailFiler:
     def __init__(self, ctx: Context, target: str | None = None) -> None:
         self._ctx, self._target = ctx, target
         self._mailboxes: dict[tuple[str, ...], str] = {}
+        self._checked: Txn | None = None
+
+    @property
+    def _account(self) -> str:
+        assert self._ctx.account is not None
+        return self._ctx.account.id
 
     def prepare(self, raw: bytes, received: str | None, keywords: Iterable[str]) -> Prepared:
         """Parses a message. received: a UTCDate; None for the newest Received field, else the Date field, else now."""
@@ -32,15 +41,43 @@ class MailFiler:
 
     def known(self) -> set[str]:
         """Blob ids of the messages that the account holds."""
-        assert self._ctx.account is not None
-        with self._ctx.store.read(self._ctx.account.id) as reader:
+        with self._ctx.store.read(self._account) as reader:
             return {email["blobId"] for email in reader.get("Email", None, ("blobId",))}
+
+    def unfinished(self) -> dict[str, str]:
+        """Blob id -> Email's id of everything that came in since an import began that did not come to its end."""
+        with self._ctx.store.read(self._account) as reader:
+            since = reader.note(_UNFINISHED)
+            if since is None:
+                return {}
+            created = reader.changes("Email", int(since), None).created
+            return {email["blobId"]: email["id"] for email in reader.get("Email", created, ("blobId",))}
+
+    def begin(self, txn: Txn) -> None:
+        """Notes the state of Email before the import, unless one that was interrupted has noted it."""
+        if txn.note(_UNFINISHED) is None:
+            txn.set_note(_UNFINISHED, str(txn.state("Email")))
+
+    def end(self, txn: Txn) -> None:
+        """Takes the note away."""
+        txn.set_note(_UNFINISHED, None)
+
+    def refuse_over_quota(self, txn: Txn) -> None:
+        """OverQuota when the account holds more than its quota."""
+        quota = self._ctx.account.quota if self._ctx.account is not None else None
+        if quota is not None and txn.used() > quota:
+            raise OverQuota(f"The account may hold {quota:,} octets, and no further message fits.")
 
     def mailbox(self, txn: Txn, folder: Sequence[str]) -> str:
         """The mailbox of a folder, made when missing. SetError when its name is not allowed."""
         key = tuple(folder)
         if not key and self._target is not None:
             return self._target
+        if txn is not self._checked:
+            # Clients may have removed some since the last batch; what was made in one that failed was never there.
+            there = txn.existing("Mailbox", self._mailboxes.values())
+            self._mailboxes = {key: id for key, id in self._mailboxes.items() if id in there}
+            self._checked = txn
         found = self._mailboxes.get(key)
         if found is None:
             found = self._mailboxes[key] = mailbox_for(self._ctx, txn, key, self._target)

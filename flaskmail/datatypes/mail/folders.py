@@ -30,15 +30,18 @@ ROLE_NAMES: Mapping[str, str] = {
 def mailbox_for(ctx: Context, txn: Txn, path: Sequence[str], parent: str | None = None) -> str:
     """The id of the mailbox at ``path`` below ``parent`` (None: the top), made with all its ancestors when missing.
 
-    At the top a name that mail programs use for a role ("Sent Items") finds the mailbox of that role; otherwise names
-    compare without case. SetError when a name is not allowed (RFC 8621 section 2)."""
+    At the top a name that mail programs use for a role ("Sent Items") finds the mailbox of that role, or makes one that has it
+    when no mailbox does; otherwise names compare without case. SetError when a name is not allowed (RFC 8621 section 2)."""
     mailboxes = txn.get("Mailbox", None, ("name", "parentId", "role"))
     here = parent
     for name in path:
         found = _child(mailboxes, name, here)
         if found is None:
             kind = ctx.types["Mailbox"]
-            record = kind.commit_create(ctx, txn, kind.prepare_create(ctx, txn, {"name": name, "parentId": here}))
+            role = ROLE_NAMES.get(name.casefold()) if here is None else None
+            taken = any(mailbox["role"] == role for mailbox in mailboxes)
+            sent = {"name": name, "parentId": here, "role": None if taken else role}
+            record = kind.commit_create(ctx, txn, kind.prepare_create(ctx, txn, sent))
             mailboxes.append(record)
             found = record["id"]
         here = found

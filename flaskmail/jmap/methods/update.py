@@ -10,7 +10,7 @@ from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.methods.get import read_whole
 from flaskmail.jmap.methods.xrefs import Lookup, substituted_patch, xref_names
-from flaskmail.jmap.records import check_update, default_value, same
+from flaskmail.jmap.records import check_blobs, check_update, default_value, same
 from flaskmail.jmap.storage import Json, Record, Txn
 from flaskmail.values.pointer import PatchError, patched
 
@@ -80,7 +80,9 @@ class Updates:
             patch = substituted_patch(self._xrefs, patch, self._lookup)
         shown = self._with_computed(id, old, patch)
         asked = patched(shown, patch, self._default)
-        return _Change(id, old, asked, check_update(self._kind, shown, asked))
+        effective = check_update(self._kind, shown, asked)
+        check_blobs(self._kind, self._txn, effective)
+        return _Change(id, old, asked, effective)
 
     def _with_computed(self, id: str, old: Record, patch: Record) -> Record:
         """The old record with those computed properties that are sent: back as they are, they are right."""
