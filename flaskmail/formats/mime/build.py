@@ -16,6 +16,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
+from flaskmail.formats.mime import forms
+
 LINE = 76
 """Octets of a line that folding aims at; RFC 5322 section 2.1.1 recommends 78 at most."""
 LONGEST_LINE = 998
@@ -46,15 +48,17 @@ def text(value: str) -> str:
     control characters."""
     _refuse_control(value)
     words: list[tuple[str, str]] = _WORDS.findall(value)
+    if not words:
+        return encoded_words(value)
     strange = [
         i
         for i, (gap, word) in enumerate(words)
         if not word.isascii() or "=?" in word or len(word) > _LONG_WORD or (i == 0 and gap)
     ]
-    if value != value.rstrip(" \t") and words:
+    if value != value.rstrip(" \t"):
         strange.append(len(words) - 1)
     if not strange:
-        return value if words else ""
+        return value
     first, last = strange[0], strange[-1]
     before = "".join(gap + word for gap, word in words[:first])
     after = "".join(gap + word for gap, word in words[last + 1 :])
@@ -69,7 +73,9 @@ def text(value: str) -> str:
 
 
 def encoded_words(value: str) -> str:
-    """RFC 2047 section 2: encoded words of at most 75 characters, none of which splits a character."""
+    """RFC 2047 section 2: encoded words of at most 75 characters, none of which splits a character. Tabs become spaces, because
+    readers drop control characters (RFC 8621 section 4.1.2.2)."""
+    value = value.replace("\t", " ")
     octets = value.encode()
     quoted = sum(1 if b in _Q_SAFE or b == 32 else 3 for b in octets)
     write, room = (_q_word, 63) if quoted <= (len(octets) + 2) // 3 * 4 else (_b_word, 45)
@@ -147,7 +153,13 @@ def grouped_addresses(groups: Iterable[Mapping[str, Any]]) -> str:
 
 def message_ids(ids: Iterable[str]) -> str:
     """String[] as a list of msg-ids (RFC 5322 section 3.6.4); the values come without angle brackets."""
-    return " ".join(_bracketed(value, "a message id") for value in ids)
+    out = []
+    for value in ids:
+        written = _bracketed(value, "a message id")
+        if "(" in value and forms.as_message_ids(written.encode()) != [value]:
+            raise Unwritable("a message id may not hold a comment")
+        out.append(written)
+    return " ".join(out)
 
 
 def urls(values: Iterable[str]) -> str:
