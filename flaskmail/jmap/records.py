@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flaskmail.errors import SetError
-from flaskmail.jmap.storage import Json, Record
+from flaskmail.jmap.storage import Json, Reader, Record
 from flaskmail.values.checks import shown
 
 if TYPE_CHECKING:
@@ -102,6 +103,23 @@ def check_update(kind: DataType, old: Record, changed: Mapping[str, Json]) -> Re
     return out
 
 
+def check_blobs(kind: DataType, reader: Reader, record: Record) -> None:
+    """SetError ``invalidProperties`` that names those properties of ``record`` which refer to blobs that the reader's account
+    does not have; only stored blobs can be referred to, not parts of messages."""
+    wrong: dict[str, str] = {}
+    for name, ids_in in _blob_refs(kind):
+        for id in ids_in(record[name]) if name in record else ():
+            if reader.blob(id) is None:
+                wrong[name] = f"refers to the blob {shown(id)}, which is not in this account"
+    if wrong:
+        raise invalid_properties(wrong)
+
+
+@cache
+def _blob_refs(kind: DataType) -> tuple[tuple[str, Callable[[Json], Sequence[str]]], ...]:
+    return tuple((name, prop.blob_ref) for name, prop in kind.props.items() if prop.blob_ref is not None)
+
+
 def same(one: Json, other: Json) -> bool:
     """Whether two JSON values are equal; unlike in Python, true is not 1."""
     if one is other:
@@ -119,6 +137,7 @@ def stored_names(kind: DataType) -> tuple[str, ...]:
 
 
 __all__ = [
+    "check_blobs",
     "check_update",
     "default_value",
     "invalid_properties",
