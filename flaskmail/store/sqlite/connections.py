@@ -145,16 +145,26 @@ class Pool:
         self._pid = os.getpid()
         self._closed = False
 
-    def take(self, account_id: str) -> Connection:
-        """A connection that nobody else uses. AccountMissing when the account has no file."""
-        path = f"{self._root}/{account_id}/mail.db"
+    def prepare(self, account_id: str) -> None:
+        """Makes the account's file ready if that has not happened yet. AccountMissing when the account has no file."""
+        inode = self._inode(account_id)
+        if self._made_ready.get(account_id) != inode:
+            self._ready(account_id)
+            with self._mutex:
+                self._made_ready[account_id] = inode
+
+    def _inode(self, account_id: str) -> int:
         try:
-            inode = os.stat(path).st_ino  # noqa: PTH116 (on every read)
+            return os.stat(f"{self._root}/{account_id}/mail.db").st_ino  # noqa: PTH116 (on every read)
         except (FileNotFoundError, NotADirectoryError):
             self.forget(account_id)
             raise AccountMissing(f"there is no account {account_id}") from None
         except OSError as error:
             raise StoreError(f"the account's file cannot be reached: {error.strerror}") from error
+
+    def take(self, account_id: str) -> Connection:
+        """A connection that nobody else uses. AccountMissing when the account has no file."""
+        inode = self._inode(account_id)
         stale: list[Connection] = []
         try:
             with self._mutex:
@@ -173,11 +183,8 @@ class Pool:
         finally:
             for old in stale:
                 old.close()
-        if self._made_ready.get(account_id) != inode:
-            self._ready(account_id)
-            with self._mutex:
-                self._made_ready[account_id] = inode
-        return Connection(account_id, path, self._busy_timeout)
+        self.prepare(account_id)
+        return Connection(account_id, f"{self._root}/{account_id}/mail.db", self._busy_timeout)
 
     def give(self, connection: Connection) -> None:
         """Puts a connection back, or closes it when it is broken or too many are kept."""

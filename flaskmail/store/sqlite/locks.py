@@ -17,10 +17,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import random
+from typing import Any
 
 from flaskmail.errors import AccountMissing, StoreError
 
 _PAUSE = 0.0002
+
+
+class Waiter:
+    """One who asks for the lock. joins: takes over what the one before has open (``baton``) instead of having it closed first."""
+
+    __slots__ = ("baton", "gate", "joins")
+
+    def __init__(self, joins: bool = False) -> None:
+        self.joins = joins
+        self.baton: Any = None
+        self.gate: threading.Lock | None = None
 
 
 class Queue:
@@ -29,33 +41,48 @@ class Queue:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._taken = False
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[Waiter] = deque()
 
-    def acquire(self, deadline: float) -> bool:
-        """Waits until ``deadline`` (time.monotonic()); False when it passed."""
+    def acquire(self, deadline: float, waiter: Waiter | None = None) -> bool:
+        """Waits until ``deadline`` (time.monotonic()); False when it passed. Afterwards ``waiter.baton`` is what was handed over,
+        None when nothing was."""
         with self._mutex:
             if not self._taken:
                 self._taken = True
                 return True
-            gate = threading.Lock()
+            waiter = waiter or Waiter()
+            gate = waiter.gate = threading.Lock()
             gate.acquire()
-            self._waiting.append(gate)
+            self._waiting.append(waiter)
         if gate.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return True
         with self._mutex:
-            if gate in self._waiting:
-                self._waiting.remove(gate)
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
                 return False
         # The turn came between the deadline and here.
+        return True
+
+    def pass_on(self, baton: Any) -> bool:
+        """Hands the lock and ``baton`` to the longest waiting thread, if that one joins; else the caller keeps both: False."""
+        with self._mutex:
+            if not (self._waiting and self._waiting[0].joins):
+                return False
+            waiter = self._waiting.popleft()
+            waiter.baton = baton
+        assert waiter.gate is not None
+        waiter.gate.release()
         return True
 
     def release(self) -> None:
         """Hands the lock to the longest waiting thread."""
         with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
+            if not self._waiting:
                 self._taken = False
+                return
+            waiter = self._waiting.popleft()
+        assert waiter.gate is not None
+        waiter.gate.release()
 
     @property
     def idle(self) -> bool:
@@ -86,10 +113,18 @@ class Locks:
     """The writers' queues of all accounts of this process."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._queues: dict[str, Queue] = {}
 
-    def _queue(self, folder: str) -> Queue:
+    def queue(self, folder: str) -> Queue:
+        """The queue of this process for the account in ``folder``."""
+        if self._pid != os.getpid():
+            # Whoever held or waited for them is in the parent.
+            self._forget()
         with self._mutex:
             queue = self._queues.get(folder)
             if queue is None:
@@ -104,38 +139,44 @@ class Locks:
 
         StoreError when ``timeout`` seconds passed, AccountMissing when the folder went away meanwhile."""
         deadline = time.monotonic() + timeout
-        queue = self._queue(str(folder))
+        queue = self.queue(str(folder))
         if not queue.acquire(deadline):
-            raise _too_late(timeout)
+            raise too_late(timeout)
         try:
-            handle = self._across(folder, deadline, timeout)
+            handle = across(str(folder), deadline, timeout)
             try:
-                # A deleted account's folder is emptied under the lock: then this file has no name any more.
-                if os.fstat(handle).st_nlink == 0:
-                    raise AccountMissing(f"there is no account {folder.name}")
                 yield deadline
             finally:
                 os.close(handle)
         finally:
             queue.release()
 
-    def _across(self, folder: Path, deadline: float, timeout: float) -> int:
+
+def across(folder: str, deadline: float, timeout: float) -> int:
+    """Waits for the turn among processes and answers the locked file, whose closing ends the turn. The caller has the turn among
+    its threads. StoreError when the deadline (of ``timeout`` seconds) passed, AccountMissing when the folder went away."""
+    name = folder.rpartition("/")[2]
+    try:
+        turn = _lock_file(f"{folder}/turn", deadline, 2 * _PAUSE)
+        if turn < 0:
+            raise too_late(timeout)
         try:
-            turn = _lock_file(f"{folder}/turn", deadline, 2 * _PAUSE)
-            if turn < 0:
-                raise _too_late(timeout)
-            try:
-                handle = _lock_file(f"{folder}/lock", deadline, _PAUSE)
-            finally:
-                os.close(turn)
-        except FileNotFoundError:
-            raise AccountMissing(f"there is no account {folder.name}") from None
-        except OSError as error:
-            raise StoreError(f"the account's lock cannot be opened: {error.strerror}") from error
-        if handle < 0:
-            raise _too_late(timeout)
-        return handle
+            handle = _lock_file(f"{folder}/lock", deadline, _PAUSE)
+        finally:
+            os.close(turn)
+    except FileNotFoundError:
+        raise AccountMissing(f"there is no account {name}") from None
+    except OSError as error:
+        raise StoreError(f"the account's lock cannot be opened: {error.strerror}") from error
+    if handle < 0:
+        raise too_late(timeout)
+    # A deleted account's folder is emptied under the lock: then this file has no name any more.
+    if os.fstat(handle).st_nlink == 0:
+        os.close(handle)
+        raise AccountMissing(f"there is no account {name}")
+    return handle
 
 
-def _too_late(timeout: float) -> StoreError:
+def too_late(timeout: float) -> StoreError:
+    """What a writer is told whose turn did not come."""
     return StoreError(f"the account is busy: no turn to write within {timeout:g} s")

@@ -6,8 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -21,7 +20,8 @@ from flaskmail.jmap.storage import Finding
 from flaskmail.store.sqlite import migrations
 from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, make_folder, sync_folder
 from flaskmail.store.sqlite.connections import PAGE_SIZE, Connection, Pool, require_sqlite, translated
-from flaskmail.store.sqlite.locks import Locks
+from flaskmail.store.sqlite.grouping import Group
+from flaskmail.store.sqlite.locks import Locks, Waiter, too_late
 from flaskmail.store.sqlite.plan import Plans
 from flaskmail.store.sqlite.reading import SqliteReader
 from flaskmail.store.sqlite.sweeping import sweep
@@ -53,16 +53,15 @@ class Reading:
         return SqliteReader(self._account_id, self._connection, store.plans, store.files(self._account_id))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        _finish(self._store.pool, self._connection, "COMMIT", error)
+        _finish(self._store.pool, self._connection, error)
 
 
-def _finish(pool: Pool, connection: Connection, word: str, error: BaseException | None) -> None:
-    """Ends a transaction, puts the connection back, and translates what SQLite said."""
+def _finish(pool: Pool, connection: Connection, error: BaseException | None) -> None:
+    """Ends a snapshot, puts the connection back, and translates what SQLite said."""
     try:
         if not connection.db.get_autocommit():
-            connection.db.execute(word)
+            connection.db.execute("COMMIT")
     except apsw.Error as failed:
-        # After a failed fsync nothing is known of what the disk has: never again with this connection.
         connection.broken = True
         if error is None:
             raise translated(failed) from failed
@@ -72,6 +71,38 @@ def _finish(pool: Pool, connection: Connection, word: str, error: BaseException 
         pool.give(connection)
     if isinstance(error, apsw.Error):
         raise translated(error) from error
+
+
+class Writing:
+    """``with store.write(id) as txn``: a member of a group; see :mod:`flaskmail.store.sqlite.grouping`."""
+
+    __slots__ = ("_account_id", "_alone", "_group", "_store", "_txn")
+
+    def __init__(self, store: SqliteStore, account_id: str, alone: bool) -> None:
+        self._store, self._account_id, self._alone = store, account_id, alone
+
+    def __enter__(self) -> SqliteTxn:
+        store, account_id = self._store, self._account_id
+        store.check_id(account_id)
+        # What has to be done to the file first takes the turn itself.
+        store.pool.prepare(account_id)
+        deadline = time.monotonic() + store.lock_timeout
+        queue = store.locks.queue(f"{store.root}/{account_id}")
+        waiter = Waiter(not self._alone)
+        if not queue.acquire(deadline, waiter):
+            raise too_late(store.lock_timeout)
+        group: Group | None = waiter.baton
+        if group is None:
+            try:
+                group = Group(store, account_id, queue, deadline, self._alone)
+            except BaseException:
+                queue.release()
+                raise
+        self._group, self._txn = group, group.enter()
+        return self._txn
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._group.leave(self._txn, error)
 
 
 class SqliteStore:
@@ -94,15 +125,15 @@ class SqliteStore:
     ) -> None:
         require_sqlite()
         self.plans = Plans(types)
-        self._root = Path(root).absolute() / "accounts"
-        self._lock_timeout, self._keep_free = lock_timeout, keep_free
-        self._locks = Locks()
+        self.root = Path(root).absolute() / "accounts"
+        self.lock_timeout, self.keep_free = lock_timeout, keep_free
+        self.locks = Locks()
         try:
             Path(root).mkdir(mode=0o700, parents=True, exist_ok=True)
-            make_folder(self._root)
+            make_folder(self.root)
         except OSError as error:
             raise StoreError(f"the data folder {root} cannot be made or used: {error.strerror}") from error
-        self.pool = Pool(self._root, connections, lock_timeout, self._make_ready)
+        self.pool = Pool(self.root, connections, lock_timeout, self._make_ready)
         self._files: dict[str, BlobFiles] = {}
 
     # ---- accounts
@@ -114,7 +145,7 @@ class SqliteStore:
 
     def folder(self, account_id: str) -> Path:
         """Where the account lies."""
-        return self._root / account_id
+        return self.root / account_id
 
     def files(self, account_id: str) -> BlobFiles:
         """The account's blob files."""
@@ -122,7 +153,7 @@ class SqliteStore:
         if found is None:
             if len(self._files) > 10_000:
                 self._files.clear()
-            found = self._files[account_id] = BlobFiles(self._root / account_id / "blobs")
+            found = self._files[account_id] = BlobFiles(self.root / account_id / "blobs")
         return found
 
     def create_account(self, account_id: str) -> None:
@@ -132,7 +163,7 @@ class SqliteStore:
         target = self.folder(account_id)
         if target.exists():
             return
-        making = self._root / f".making-{token_hex(8)}"
+        making = self.root / f".making-{token_hex(8)}"
         try:
             make_folder(making)
             make_folder(making / "blobs")
@@ -144,9 +175,9 @@ class SqliteStore:
                 # Somebody else made it meanwhile.
                 if not target.is_dir():
                     raise
-            sync_folder(self._root)
+            sync_folder(self.root)
         except OSError as error:
-            raise StoreError(f"the account cannot be made or used: {error.strerror}") from error
+            raise StoreError(f"the account cannot be made: {error.strerror}") from error
         except apsw.Error as error:
             raise translated(error) from error
         finally:
@@ -166,10 +197,10 @@ class SqliteStore:
 
     def _make_ready(self, account_id: str) -> None:
         """Fits an account's file to this version and the declared types."""
-        connection = Connection(account_id, str(self.folder(account_id) / "mail.db"), self._lock_timeout)
+        connection = Connection(account_id, str(self.folder(account_id) / "mail.db"), self.lock_timeout)
         try:
             if not migrations.is_current(connection.db, self.plans):
-                with self._locks.held(self.folder(account_id), self._lock_timeout):
+                with self.locks.held(self.folder(account_id), self.lock_timeout):
                     migrations.migrate(connection.db, self.plans)
         except apsw.Error as error:
             raise translated(error) from error
@@ -180,12 +211,12 @@ class SqliteStore:
         """Removes an account and everything in it; nothing happens when there is none."""
         if not is_id(account_id) or not self.folder(account_id).exists():
             return
-        going = self._root / f".deleted-{token_hex(8)}"
+        going = self.root / f".deleted-{token_hex(8)}"
         try:
             # Under the lock, so that nobody's commit is lost: writers who wait find that their lock file has no name any more.
-            with self._locks.held(self.folder(account_id), self._lock_timeout):
+            with self.locks.held(self.folder(account_id), self.lock_timeout):
                 self.folder(account_id).rename(going)
-                sync_folder(self._root)
+                sync_folder(self.root)
                 shutil.rmtree(going)
         except AccountMissing:
             return
@@ -196,7 +227,7 @@ class SqliteStore:
 
     def accounts(self) -> list[str]:
         """The ids of all accounts, sorted."""
-        return sorted(entry.name for entry in os.scandir(self._root) if is_id(entry.name) and entry.is_dir())
+        return sorted(entry.name for entry in os.scandir(self.root) if is_id(entry.name) and entry.is_dir())
 
     # ---- reading and writing
 
@@ -204,26 +235,9 @@ class SqliteStore:
         """See Store."""
         return Reading(self, account_id)
 
-    @contextmanager
-    def write(self, account_id: str) -> Iterator[SqliteTxn]:
-        """See Store."""
-        self.check_id(account_id)
-        # What has to be done to the file first takes the turn itself.
-        self.pool.give(self.pool.take(account_id))
-        with self._locks.held(self.folder(account_id), self._lock_timeout) as deadline:
-            connection = self.pool.take(account_id)
-            error: BaseException | None = None
-            try:
-                connection.db.set_busy_timeout(max(1, int((deadline - time.monotonic()) * 1000)))
-                connection.db.execute("BEGIN IMMEDIATE")
-                txn = SqliteTxn(account_id, connection, self.plans, self.files(account_id), self._keep_free)
-                yield txn
-                txn.finish()
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                _finish(self.pool, connection, "COMMIT" if error is None else "ROLLBACK", error)
+    def write(self, account_id: str, *, alone: bool = False) -> Writing:
+        """See Store. alone: shares its commit with nobody, for what reads or writes behind the transaction's back."""
+        return Writing(self, account_id, alone)
 
     def put_blob(self, account_id: str, data: bytes | BinaryIO, size: int, *, quota: int | None = None) -> str:
         """See Store. StoreError when ``data`` has not ``size`` octets."""
@@ -235,7 +249,7 @@ class SqliteStore:
             sha = hashlib.sha256(octets).digest()
             with self.write(account_id) as txn:
                 return txn.keep_blob(sha, size, octets, quota)
-        self.pool.give(self.pool.take(account_id))
+        self.pool.prepare(account_id)
         # Refused before it is written.
         if quota is not None and size > quota:
             raise OverQuota(f"{size} octets exceed the account's quota of {quota}")
@@ -250,8 +264,8 @@ class SqliteStore:
             incoming.discard()
 
     def _check_room(self, size: int) -> None:
-        status = os.statvfs(self._root)
-        if status.f_bavail * status.f_frsize < self._keep_free + size:
+        status = os.statvfs(self.root)
+        if status.f_bavail * status.f_frsize < self.keep_free + size:
             raise OverQuota("the server's disk is nearly full; nothing new is taken in")
 
     def verify(self, account_id: str, *, repair: bool = False) -> list[Finding]:

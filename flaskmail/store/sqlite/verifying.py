@@ -34,7 +34,7 @@ def verify(store: SqliteStore, account_id: str, repair: bool) -> list[Finding]:
         if not repair:
             with store.read(account_id) as reader:
                 return Verification(reader, store.plans, store.files(account_id), False).run()
-        with store.write(account_id) as txn:
+        with store.write(account_id, alone=True) as txn:
             found = Verification(txn, store.plans, store.files(account_id), True).run()
         swept = sweep_files(store, account_id, 0)
     except StoreDamaged as damage:

@@ -1,7 +1,7 @@
 """Txn over SQLite: the one writer of an account.
 
-Statements are kept few: the modseq, the types' states, the member counts and the search index are written once, when the
-transaction ends or when something of them is read.
+Statements are kept few: the modseq, the types' states, the member counts and the search index are kept back
+(:mod:`flaskmail.store.sqlite.pending`) and written once, before the commit or when something of them is read.
 """
 
 from __future__ import annotations
@@ -21,97 +21,69 @@ from flaskmail.jmap.conditions import Query, QueryResult
 from flaskmail.jmap.storage import Changes, G, Gathered, Json, Record
 from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, blob_id
 from flaskmail.store.sqlite.connections import Connection
+from flaskmail.store.sqlite.pending import TEXT_KEPT, Pending, Text
 from flaskmail.store.sqlite.plan import COUNTER_BITS, MAX_SPILL, Plan, Plans, decode_raw, encode_json
 from flaskmail.store.sqlite.reading import SqliteReader
 from flaskmail.values.ids import random_id
 
-_TEXT_KEPT = 8 * 1024 * 1024
 _FRESH = 3600
-
-Text = Mapping[str, str]
 
 
 class SqliteTxn(SqliteReader):
-    """Implements :class:`flaskmail.jmap.storage.Txn`. Lives for one ``with store.write(...)``."""
+    """Implements :class:`flaskmail.jmap.storage.Txn`. Lives for one ``with store.write(...)``.
 
-    def __init__(self, account_id: str, connection: Connection, plans: Plans, files: BlobFiles, keep_free: int) -> None:
+    pending: what is kept back, by this transaction and those before it in the group; whoever made the transaction writes it."""
+
+    def __init__(
+        self,
+        account_id: str,
+        connection: Connection,
+        plans: Plans,
+        files: BlobFiles,
+        keep_free: int,
+        salt: bytes,
+        pending: Pending,
+    ) -> None:
         super().__init__(account_id, connection, plans, files)
-        self._keep_free = keep_free
-        self._salt, self._modseq, self._used = self._db.execute("SELECT salt, modseq, used FROM meta").fetchone()
-        self._before = (self._modseq, self._used)
+        self._keep_free, self._salt, self.pending = keep_free, salt, pending
         self._room_seen = False
-        self._states: dict[str, int] = {}
-        self._lives: Counter[str] = Counter()
-        self._counts: dict[tuple[str, str, str], list[int]] = {}
-        self._texts: dict[str, dict[int, Text]] = {}
-        self._text_size = 0
         self._gathered: dict[str, Gathered] = {}
 
     # ---- reading one's own writes
 
     def state(self, kind: str) -> int:
         """See Reader."""
-        own = self._states.get(kind)
-        return super().state(kind) if own is None else own
+        return self.pending.states.get(kind, 0)
 
     def changes(self, kind: str, since: int, limit: int | None) -> Changes:
         """See Reader."""
-        self._flush()
+        self.flush()
         return super().changes(kind, since, limit)
 
     def query(self, kind: str, query: Query) -> QueryResult:
         """See Reader."""
-        self._flush()
+        self.flush()
         return super().query(kind, query)
 
     def counts(self, plan: Plan, prop: str, member: str) -> tuple[int, int]:
         """See SqliteReader."""
         n, groups = super().counts(plan, prop, member)
-        more = self._counts.get((plan.name, prop, member))
+        more = self.pending.counts.get((plan.name, prop, member))
         return (n, groups) if more is None else (n + more[0], groups + more[1])
 
     def used(self) -> int:
         """See Reader."""
-        return int(self._used)
+        return self.pending.used
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Writes what was kept back."""
-        for (kind, prop, member), (n, groups) in self._counts.items():
-            plan = self._plans[kind]
-            if n or groups:
-                self._db.execute(plan.add_count[prop], (member, n, groups))
-            if n < 0:
-                self._db.execute(plan.drop_count[prop], (member,))
-        self._counts.clear()
-        for kind, texts in self._texts.items():
-            plan = self._plans[kind]
-            # In the order of their numbers: FTS5 ends a segment whenever a number is smaller than the one before.
-            for num in sorted(texts):
-                self._db.execute(plan.insert_text, (num, *[texts[num].get(column, "") for column in plan.search]))
-        self._texts.clear()
-        self._text_size = 0
-        for kind, modseq in self._states.items():
-            self._db.execute(
-                "INSERT INTO state (kind, modseq, live) VALUES (?1, ?2, ?3) "
-                "ON CONFLICT (kind) DO UPDATE SET modseq = ?2, live = live + ?3",
-                (kind, modseq, self._lives[kind]),
-            )
-        self._states.clear()
-        self._lives.clear()
-        if (self._modseq, self._used) != self._before:
-            self._db.execute("UPDATE meta SET modseq = ?, used = ?", (self._modseq, self._used))
-            self._before = (self._modseq, self._used)
+        self.pending.write(self._db, self._plans)
 
     # ---- records
 
     def new_id(self, kind: str) -> str:
         """See Txn."""
         return random_id(self._plans[kind].kind.id_prefix)
-
-    def _next(self, kind: str) -> int:
-        self._modseq += 1
-        self._states[kind] = self._modseq
-        return int(self._modseq)
 
     def create(self, kind: str, record: Record, text: Text | None = None) -> None:
         """See Txn. KeyError, before anything is written, with the id of a referenced blob that the account has not; OverQuota
@@ -123,13 +95,12 @@ class SqliteTxn(SqliteReader):
         refs = {prop: plan.blobs_of(prop, _value(record.get(prop))) for prop in plan.blob_refs}
         self._refer(Counter(id for ids in refs.values() for id in ids))
         num = self._number(plan, record)
-        modseq = self._next(kind)
+        modseq = self.pending.changed(kind, 1)
         columns = plan.columns_of(record)
         try:
             self._db.execute(plan.insert, (num, record["id"], modseq, modseq, modseq, *columns, plan.split(record, "")))
         except apsw.ConstraintError:
             raise ValueError(f"there is a {kind} {record['id']} already") from None
-        self._lives[kind] += 1
         for segment in plan.further:
             self._db.execute(plan.insert_segment[segment], (num, plan.split(record, segment)))
         if plan.members:
@@ -175,15 +146,12 @@ class SqliteTxn(SqliteReader):
         return 1 if alone or not self._db.execute(plan.group_has[prop], (member, group, num)).fetchone() else 0
 
     def _count(self, plan: Plan, prop: str, member: str, n: int, groups: int) -> None:
-        kept = self._counts.setdefault((plan.name, prop, member), [0, 0])
-        kept[0] += n
-        kept[1] += groups
+        self.pending.count((plan.name, prop, member), n, groups)
 
     def _index(self, plan: Plan, num: int, text: Text) -> None:
-        self._texts.setdefault(plan.name, {})[num] = text
-        self._text_size += sum(map(len, text.values()))
-        if self._text_size > _TEXT_KEPT:
-            self._flush()
+        self.pending.index(plan.name, num, text)
+        if self.pending.text_size > TEXT_KEPT:
+            self.flush()
 
     def update(self, kind: str, id: str, changed: Record) -> None:
         """See Txn. KeyError when there is no such record, or with the id of a referenced blob that the account has not, before
@@ -203,7 +171,7 @@ class SqliteTxn(SqliteReader):
             merged: dict[str, Any] = raw | values
             written[segment] = encode_json(merged)
         self._refer(self._reference_changes(plan, changed, old))
-        modseq = self._next(kind)
+        modseq = self.pending.changed(kind)
         sets, bindings = ["changed = ?"], [modseq]
         if not changed or not plan.counters.issuperset(changed):
             sets.append("settled = ?")
@@ -256,11 +224,11 @@ class SqliteTxn(SqliteReader):
     def touch(self, kind: str, id: str) -> None:
         """See Txn. KeyError when there is no such record."""
         plan = self._plans[kind]
-        modseq = self._modseq + 1
+        modseq = self.pending.modseq + 1
         self._db.execute(plan.touch, (modseq, modseq, id))
         if self._db.changes() == 0:
             raise KeyError(id)
-        self._next(kind)
+        self.pending.changed(kind)
 
     def destroy(self, kind: str, id: str) -> None:
         """See Txn. KeyError when there is no such record."""
@@ -270,8 +238,7 @@ class SqliteTxn(SqliteReader):
         needed = {plan.segment_of[prop] for prop in (*plan.members, *plan.blob_refs)} - {""}
         for segment in needed:
             old |= decode_raw(self._segment(plan, segment, num))
-        modseq = self._next(kind)
-        self._lives[kind] -= 1
+        modseq = self.pending.changed(kind, -1)
         if plan.members:
             alone = plan.group is None or not self._db.execute(plan.group_others, (group, num)).fetchone()
             for prop in plan.members:
@@ -280,8 +247,8 @@ class SqliteTxn(SqliteReader):
         self._db.execute(plan.delete, (num,))
         for segment in plan.further:
             self._db.execute(f"DELETE FROM {plan.s[segment]} WHERE num = ?", (num,))
-        if plan.search and self._texts.get(kind, {}).pop(num, None) is None:
-            self._db.execute(plan.delete_text, (num,))
+        if plan.search:
+            self.pending.unindex(kind, num)
         self._db.execute(plan.bury, (modseq, id, group, created))
         refs: Counter[str] = Counter()
         for prop in plan.blob_refs:
@@ -325,11 +292,6 @@ class SqliteTxn(SqliteReader):
             list(self._gathered.values())[settled].settle(self)
             settled += 1
 
-    def finish(self) -> None:
-        """Writes everything that was gathered and kept back: what comes before the commit."""
-        self.settle()
-        self._flush()
-
     def set_note(self, name: str, value: str | None) -> None:
         """See Txn."""
         if value is None:
@@ -370,7 +332,7 @@ class SqliteTxn(SqliteReader):
         id = blob_id(self._salt, sha)
         if self._refresh(id):
             return id
-        if quota is not None and self._used + size > quota:
+        if quota is not None and self.pending.used + size > quota:
             raise OverQuota(f"{size} octets more would exceed the account's quota of {quota}")
         self._room()
         filed = isinstance(data, Incoming)
@@ -382,7 +344,7 @@ class SqliteTxn(SqliteReader):
         )
         if isinstance(data, bytes):
             self._db.execute("INSERT INTO octets (num, data) VALUES (?, ?)", (self._db.last_insert_rowid(), data))
-        self._used += size
+        self.pending.stored(size)
         return id
 
     def _refresh(self, id: str) -> bool:
@@ -408,7 +370,7 @@ class SqliteTxn(SqliteReader):
         """Removes blobs that nothing refers to, ``size`` octets in all. Their files go after the commit."""
         for num in nums:
             self._db.execute("DELETE FROM blob WHERE num = ?", (num,))
-        self._used -= size
+        self.pending.stored(-size)
 
 
 def _value(value: Json) -> Json:

@@ -113,7 +113,7 @@ def test_a_turn_that_comes_after_the_account_went(store: SqliteStore) -> None:
     with locks.held(folder, 1):
         thread = threading.Thread(target=wait)
         thread.start()
-        while not locks._queue(str(folder))._waiting:
+        while not locks.queue(str(folder))._waiting:
             time.sleep(0.001)
         (folder / "lock").unlink()
         (folder / "lock").touch()
