@@ -21,4 +21,7 @@ def verify_account(store: Store, types: Iterable[DataType], account_id: str, *, 
             with store.write(account_id) as txn:
                 found = kind.mend(txn)
         findings += found
+    if repair and any(found for _, found in broken):
+        # A record that was made again has the tombstone of its first life.
+        findings += store.verify(account_id, repair=True)
     return findings

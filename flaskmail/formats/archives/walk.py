@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO
+from tarfile import ReadError
+from typing import IO, Self
 
 from flaskmail.formats.archives.found import Found, Skipped
 from flaskmail.formats.archives.maildir import is_maildir, read_maildir
@@ -17,7 +18,20 @@ Progress = Callable[[int], None]
 """Told how many further octets of the files on disk have been read."""
 
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_BROKEN_HEADERS = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]
 _READ_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of an archive; a damaged header is an error, where ``tarfile`` would take it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """See ``tarfile.TarInfo``."""
+        try:
+            return super().fromtarfile(tarfile)
+        except _BROKEN_HEADERS as error:
+            raise ReadError(str(error)) from None
 
 
 class _Counting:
@@ -101,7 +115,7 @@ def _read_tar(path: Path, max_size: int, progress: Progress) -> Iterator[Found |
     with path.open("rb") as file:
         counting: IO[bytes] = _Counting(file, progress)  # type: ignore[assignment]
         try:
-            with tarfile.open(fileobj=counting, mode="r|*") as archive:
+            with tarfile.open(fileobj=counting, mode="r|*", tarinfo=_Member) as archive:
                 for member in archive:
                     name = f"{path}:{member.name}"
                     if not member.isfile() or Path(member.name).name.startswith("."):
