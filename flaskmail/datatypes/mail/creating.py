@@ -20,7 +20,7 @@ from flaskmail.values import checks
 from flaskmail.values.dates import parse_date
 from flaskmail.values.ids import random_id
 
-MAX_DEPTH = 50
+MAX_DEPTH = 40
 """How deep multiparts may lie in one another."""
 MAX_PARTS = 1000
 

@@ -73,17 +73,19 @@ def text(value: str) -> str:
 
 
 def encoded_words(value: str) -> str:
-    """RFC 2047 section 2: encoded words of at most 75 characters, none of which splits a character. Tabs become spaces, because
-    readers drop control characters (RFC 8621 section 4.1.2.2)."""
+    """RFC 2047 section 2: encoded words of at most 75 characters, none of which splits a character; the first is shorter, because
+    a field's name stands before it in a line of at most 76. Tabs become spaces, because readers drop control characters
+    (RFC 8621 section 4.1.2.2)."""
     value = value.replace("\t", " ")
     octets = value.encode()
     quoted = sum(1 if b in _Q_SAFE or b == 32 else 3 for b in octets)
     write, room = (_q_word, 63) if quoted <= (len(octets) + 2) // 3 * 4 else (_b_word, 45)
-    out, piece, used = [], bytearray(), 0
+    out: list[str] = []
+    piece, used = bytearray(), 0
     for character in value:
         new = character.encode()
         cost = len(new) if write is _b_word else sum(1 if b in _Q_SAFE or b == 32 else 3 for b in new)
-        if used + cost > room:
+        if used + cost > (room if out else room - 18):
             out.append(write(bytes(piece)))
             piece, used = bytearray(), 0
         piece += new

@@ -186,14 +186,18 @@ def test_truncated_values(mail: Mail) -> None:
     assert whole["1"]["isTruncated"] is False
 
 
-@pytest.mark.parametrize(("encoding", "charset"), [("8bit", "utf-8"), ("base64", "utf-16le"), ("quoted-printable", "euc-jp")])
+@pytest.mark.parametrize(
+    ("encoding", "charset"), [("8bit", "utf-8"), ("base64", "utf-16le"), ("quoted-printable", "euc-jp")]
+)
 def test_the_beginning_of_a_large_value(mail: Mail, encoding: str, charset: str) -> None:
     import base64
     import quopri
 
     text = "こんにちは世界 one two three\n" * 40_000
     octets = text.replace("\n", "\r\n").encode(charset)
-    coded = {"8bit": lambda o: o, "base64": base64.encodebytes, "quoted-printable": quopri.encodestring}[encoding](octets)
+    coded = {"8bit": lambda o: o, "base64": base64.encodebytes, "quoted-printable": quopri.encodestring}[encoding](
+        octets
+    )
     head = f"From: a@b.example\r\nContent-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     id = mail.bring(head.encode() + coded)
     (value,) = mail.get(id, "bodyValues", fetchTextBodyValues=True, maxBodyValueBytes=1000)["bodyValues"].values()
@@ -374,10 +378,11 @@ def test_the_header_filter(mail: Mail) -> None:
 
 
 def test_parts_of_parts(mail: Mail) -> None:
-    inner = b"Subject: inner\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nZGVlcA==\r\n"
-    middle = b"From: m@example.com\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\nhi\r\n--y\r\nContent-Type: message/rfc822\r\n\r\n"
+    part = b"Content-Type: message/rfc822\r\n\r\n"
+    inner = b"Subject: inner\r\nContent-Transfer-Encoding: base64\r\n\r\nZGVlcA==\r\n"
+    middle = b"From: m@example.com\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\nhi\r\n--y\r\n" + part
     middle += inner + b"\r\n--y--\r\n"
-    raw = b"From: o@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n"
+    raw = b"From: o@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" + part
     blob = mail.get(mail.bring(raw + middle + b"\r\n--x--\r\n"), "blobId")["blobId"]
     assert mail.octets(f"{blob}-1") == middle
     assert mail.octets(f"{blob}-1-2") == inner
@@ -385,7 +390,9 @@ def test_parts_of_parts(mail: Mail) -> None:
     for wrong in ("-3", "-0", "-01", "-1-9", "-", "-1-", "-x", "-１", "-1-2-1-1-1"):
         assert not mail.has_blob(blob + wrong), wrong
     assert not mail.has_blob(f"{blob}-1", mail.other)
-    parsed = mail.call("Email/parse", blobIds=[f"{blob}-1", f"{blob}-1-2"], properties=["blobId", "subject", "attachments"])
+    parsed = mail.call(
+        "Email/parse", blobIds=[f"{blob}-1", f"{blob}-1-2"], properties=["blobId", "subject", "attachments"]
+    )
     assert parsed["notParsable"] is parsed["notFound"] is None
     assert parsed["parsed"][f"{blob}-1"]["attachments"][0]["blobId"] == f"{blob}-1-2"
     assert parsed["parsed"][f"{blob}-1-2"]["subject"] == "inner"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import Message as StdlibMessage
 from typing import Any
@@ -311,3 +312,20 @@ def test_composites_are_labelled_with_what_their_parts_need() -> None:
     forwarded = Entity("message/rfc822", content="Subject: ü\r\n\r\nx".encode())
     raw = build.message([], Entity("multipart/mixed", children=[Entity("text/plain", content=b"x"), forwarded]))
     assert raw.count(b"Content-Transfer-Encoding: 8bit") == 2
+
+
+@pytest.mark.parametrize("value", ["ä" * 300, "word ä " * 60, "日本語" * 100, "plain words first and then ä " * 9])
+def test_lines_with_encoded_words_are_short(value: str) -> None:
+    octets, read = written("Subject", build.text(value))
+    # RFC 2047 section 2.
+    assert all(len(one) <= 76 for one in octets.split(b"\r\n")), octets
+    assert forms.as_text(read) == value
+
+
+def test_large_content_is_cheap() -> None:
+    start = time.process_time()
+    build.encode(bytes(range(256)) * 40_000, "application/pdf", text=False)
+    build.encode(("zwölf Boxkämpfer\r\n" * 200_000).encode(), "text/plain", text=True)
+    build.field_line("Subject", build.text("ä b " * 50_000))
+    build.field_line("To", build.addresses([{"name": "Ä", "email": "a@b.example"}] * 20_000))
+    assert time.process_time() - start < 10
