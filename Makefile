@@ -1,4 +1,5 @@
 # make run    sets up .venv when it has to, and serves on 127.0.0.1:8080
+# make run ARGS="-b 127.0.0.1:8081"    gives gunicorn further options
 # make test   sets up .venv when it has to, and runs every check and test that a commit needs
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 RUFF = $(VENV)/bin/python -m ruff
 # What the caller's shell says about settings concerns `make run`; tests bring their own.
 TEST_ENV = env -u FLASKMAIL_CONFIG -u FLASKMAIL_DATA
-CODE = flaskmail tests benchmarks plugins wsgi.py gunicorn.conf.py
+CODE = flaskmail tests benchmarks plugins docs/examples .ci wsgi.py gunicorn.conf.py
 
 # A virtual environment of ours is made anew when its Python has gone (an upgrade) or the folder has moved.
 ifneq ($(wildcard $(VENV)/.made),)
@@ -20,7 +21,7 @@ endif
 .DELETE_ON_ERROR:
 
 run: setup
-	@exec $(VENV)/bin/python -m gunicorn wsgi:app
+	@exec $(VENV)/bin/python -m gunicorn $(ARGS) wsgi:app
 
 test: setup-test lint
 	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m "not long"
@@ -37,6 +38,7 @@ lint: setup-test
 docs: setup
 	@$(VENV)/bin/flaskmail config example > config.example.toml
 	@$(VENV)/bin/flaskmail config example --markdown > docs/configuration.md
+	@$(VENV)/bin/python .ci/document_hooks.py
 
 setup: $(VENV)/.run
 setup-test: $(VENV)/.test $(VENV)/.node

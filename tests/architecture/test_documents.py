@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import re
 
 import pytest
 
 from flaskmail.config import documents
+from flaskmail.jmap.datatype import Prop
 
 CITATION = re.compile(r"\bRFCs? ?(\d{3,5})\b")
 LISTED = re.compile(r"^\| (?:RFC )?(\d{3,5}) \| (.+) \| (yes|partial: .+|no: .+) \|$", re.MULTILINE)
+QUOTE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
@@ -61,3 +65,28 @@ def test_links_between_pages_lead_somewhere(pages):
         if not (page.parent / link).exists()
     ]
     assert not broken
+
+
+def test_the_hooks_that_are_described_are_those_there_are(root):
+    spec = importlib.util.spec_from_file_location("document_hooks", root / ".ci/document_hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = (root / "docs/plugins.md").read_text(encoding="utf-8")
+    assert "### `jmap_datatypes(" in module.section()
+    assert text == module.page(text), "run: make docs"
+
+
+@pytest.mark.parametrize(
+    ("page", "example"), [("datatypes.md", "plugins/notes.py"), ("embedding.md", "docs/examples/embedding.py")]
+)
+def test_what_a_page_quotes_stands_in_the_example(root, page, example):
+    code = (root / example).read_text(encoding="utf-8")
+    quotes = QUOTE.findall((root / "docs" / page).read_text(encoding="utf-8"))
+    assert quotes
+    assert [quote for quote in quotes if quote not in code] == []
+
+
+def test_every_part_of_a_declaration_is_explained(root):
+    page = (root / "docs/datatypes.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert told == {field.name for field in dataclasses.fields(Prop)} - {"check", "lookup"}

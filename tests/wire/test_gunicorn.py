@@ -206,7 +206,7 @@ def test_flaskmail_itself_starts_in_any_folder_and_names_a_useless_data_folder(g
     (tmp_path / "not a folder").write_text("")
     server = gunicorn(BASE + '[storage]\npath = "not a folder/data"\n', application="wsgi:app")
     assert server.process.wait(30) == 1
-    assert f"cannot start with the data folder {tmp_path}/not a folder/data" in server.log
+    assert f"cannot start: the data folder {tmp_path}/not a folder/data cannot be" in server.log
     assert "Traceback" not in server.log
 
 
