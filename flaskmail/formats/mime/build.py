@@ -104,9 +104,11 @@ def _b_word(octets: bytes) -> str:
 
 
 def phrase(value: str) -> str:
-    """A display name (RFC 5322 section 3.2.5): atoms, a quoted string, or encoded words."""
+    """A display name (RFC 5322 section 3.2.5): atoms, a quoted string, or encoded words; "" for nothing but spaces."""
     _refuse_control(value)
     value = value.strip(" \t")
+    if not value:
+        return ""
     if not value.isascii() or any(len(word) > _LONG_WORD for word in value.split(" ")):
         return encoded_words(value)
     if "=?" in value:
@@ -128,12 +130,13 @@ def address(item: Mapping[str, Any]) -> str:
     _refuse_control(email)
     if len(email.encode()) > _LONG_WORD:
         raise Unwritable("an email address is longer than 900 octets")
+    name = phrase(item.get("name") or "")
     if not _ADDR_SPEC.fullmatch(email):
         local, at, domain = email.rpartition("@")
         # A whole quoted string keeps "," and ">" from ending the address.
         email = f"{_quoted(local)}@{domain}" if at and local and _DOMAIN.fullmatch(domain) else _quoted(email)
-        return f"{phrase(item['name'])} <{email}>" if item.get("name") else f"<{email}>"
-    return f"{phrase(item['name'])} <{email}>" if item.get("name") and item["name"].strip() else str(email)
+        return f"{name} <{email}>" if name else f"<{email}>"
+    return f"{name} <{email}>" if name else str(email)
 
 
 def addresses(items: Iterable[Mapping[str, Any]]) -> str:

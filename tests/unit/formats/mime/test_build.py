@@ -69,8 +69,9 @@ def test_another_library_reads_the_same_text(value: str) -> None:
 def test_addresses_read_back_as_they_were(people: list[dict[str, Any]]) -> None:
     octets, read = written("To", build.addresses(people))
     assert lines_fit(octets)
-    expected = [{"name": nfc((one["name"] or "").strip(" ")) or None, "email": one["email"]} for one in people]
-    assert [{"name": a["name"] and nfc(a["name"]), "email": a["email"]} for a in forms.as_addresses(read)] == expected
+    # Readers take white space of any kind off both ends of a name.
+    expected = [(nfc((one["name"] or "").strip()) or None, one["email"]) for one in people]
+    assert [(a["name"] and nfc(a["name"].strip()), a["email"]) for a in forms.as_addresses(read)] == expected
 
 
 @given(
