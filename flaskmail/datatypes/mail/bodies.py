@@ -5,9 +5,11 @@ Everything is derived from a parsed message at once; each part is decoded at mos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from flaskmail.formats import html
 from flaskmail.formats.mime import charsets, structure, transfer
@@ -19,6 +21,10 @@ SEARCHED = 256 * 1024
 """How many characters of a message's text the search index holds at most."""
 NAMES = 64 * 1024
 """How many characters of attachment names the search index holds at most."""
+_DECODED = 4 * 1024 * 1024
+"""How many octets of a message's text parts are made into text for people, all parts together."""
+_PICTURED = 8 * 1024 * 1024
+"""How many octets of HTML are looked at for the pictures that it shows."""
 _PREVIEWED = 16 * 1024
 _FORWARDED = 3
 """How deep attached messages are looked into for the search index."""
@@ -33,6 +39,7 @@ _AUTOMATIC = frozenset(
     )
 )
 _PLAIN, _HTML = "text/plain", "text/html"
+_CID = re.compile(rb"""\bcid:([^\s"'<>)]{1,998})""", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -58,6 +65,7 @@ class Body:
     attachments: list[Leaf] = field(default_factory=list)
     _decoded: dict[str, bytes] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
+    _room: int = _DECODED
 
     def content(self, leaf: Leaf) -> bytes:
         """The octets of a part without their transfer encoding."""
@@ -68,12 +76,14 @@ class Body:
         return found
 
     def plain(self, leaf: Leaf) -> str:
-        """The text of a ``text/*`` part for people: decoded, HTML without its tags; about ``SEARCHED`` characters of it."""
+        """The text of a ``text/*`` part for people: decoded, HTML without its tags; about ``SEARCHED`` characters of it, and less
+        of the last ones of many large parts."""
         found = self._texts.get(leaf.id)
         if found is None:
-            content = self.content(leaf)
             # Four octets a character at most, and markup around the words of HTML.
-            found = charsets.decode(content[: SEARCHED * 4], leaf.part.charset)[0]
+            content = self.content(leaf)[: min(SEARCHED * 4, self._room)]
+            self._room -= len(content)
+            found = charsets.decode(content, leaf.part.charset)[0]
             if leaf.part.type == _HTML:
                 found = html.to_text(found)
             if "\r" in found:
@@ -92,10 +102,19 @@ class Body:
         if not waiting:
             return False
         if all(_is_media(part.type) and part.cid and part.disposition is None for part in waiting):
-            sources = [self.content(leaf) for leaf in self.html if leaf.part.type == _HTML]
-            # Of a named image only the name has to stand in the HTML; the octets are near enough to ASCII for that.
-            return any(not any(f"cid:{part.cid}".encode() in source for source in sources) for part in waiting)
+            return not self._pictured({part.cid.encode() for part in waiting if part.cid})
         return True
+
+    def _pictured(self, wanted: set[bytes]) -> bool:
+        """Whether the HTML names all these Content-IDs, which are used up; octets are near enough to ASCII for that."""
+        for leaf in self.html:
+            if leaf.part.type == _HTML:
+                for found in _CID.finditer(self.content(leaf)[:_PICTURED]):
+                    # RFC 2392 section 2: characters of the id may be percent-encoded.
+                    wanted.discard(unquote_to_bytes(found[1]) if b"%" in found[1] else found[1])
+                    if not wanted:
+                        return True
+        return False
 
     def preview_text(self) -> str:
         """The beginning of the text that a preview is made of: of ``textBody``, HTML without its tags."""

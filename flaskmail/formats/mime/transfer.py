@@ -19,6 +19,8 @@ _SOFT_PADDED = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
 _SOFT_BARE_CR = re.compile(rb"=\r(?!\n)")
 _NOT_QUOTED_PRINTABLE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
 _UU_BEGIN = re.compile(rb"(?:\A|\n)begin[ \t]++[0-7]{3,4}[ \t]++[^\n]*+\n")
+# Line ends that were converted once too often. The look behind keeps the search linear.
+_MORE_CR = re.compile(r"(?<!\r)\r++\n")
 _LINE = re.compile(rb"[^\n]++")
 _OPENS_TAG: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/!?")
 
@@ -65,6 +67,8 @@ def decode_slice(
     text, malformed = charsets.decode(data, charset)
     if "\r" in text:
         text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
+        if "\r\n" in text:
+            text = _MORE_CR.sub("\n", text)
     text, cut = truncate(text, max_bytes, html=type == "text/html")
     return text, damaged or malformed, cut
 

@@ -116,6 +116,7 @@ def test_transfer_encodings(encoding: str, data: bytes, decoded: bytes | None, p
 
 def test_text_has_line_feeds_only() -> None:
     assert body("A: b", b"one\r\ntwo\nthree\r\n") == ("one\ntwo\nthree\n", False, False)
+    assert body("A: b", b"one\r\r\ntwo\r\r\r\n\r\n") == ("one\ntwo\n\n", False, False)
     assert body("Content-Type: text/plain; charset=utf-8", b"one\rtwo\rthree") == ("one\ntwo\nthree", False, False)
 
 
