@@ -88,9 +88,8 @@ class SortTerm:
 
 @dataclass(slots=True)
 class Prepared:
-    """A create that is ready to commit. record: every stored property but ``id``; text: for the search index; blob: octets to
-    store first, whose id goes into ``blob_prop``; extra: for the type's own ``commit_create``; defaults: names of properties
-    whose values the client did not send and must be told."""
+    """A create that is ready to commit. record: every stored property but ``id``; text: for the search index, by column of
+    ``DataType.search``, None when nothing is indexed; extra: for the type's own ``commit_create``."""
 
     record: Record
     text: Mapping[str, str] | None = None
@@ -117,7 +116,8 @@ class DataType:
     group: ClassVar[str | None] = None
     """An immutable indexed property whose equal values make a group (``threadId``)."""
     search: ClassVar[Sequence[str]] = ()
-    """Columns of the full-text index."""
+    """Columns of the full-text index. ``Prepared.text`` fills them when a record is created, and no update changes them: they
+    are for what is immutable."""
     filters: ClassVar[Mapping[str, Filter]] = {}
     sorts: ClassVar[Mapping[str, SortTerm]] = {}
     get_arguments: ClassVar[Mapping[str, Check]] = {}
