@@ -4,6 +4,7 @@
 
     FlaskmailError
     ├── ConfigError            start-up: settings, plugins or declarations are wrong
+    ├── ExpressionError        an expression of the settings is wrong (flaskmail.expressions.errors)
     ├── RequestError           HTTP level: problem details (RFC 9457, RFC 8620 section 3.6.1)
     ├── MethodError            one method call failed (RFC 8620 section 3.6.2)
     ├── SetError               one object of a /set, /copy or /import failed (RFC 8620 section 5.3)
@@ -32,7 +33,8 @@ class Problem:
     """One thing wrong with the configuration.
 
     where: the file, or "environment", or a plugin's name; key: the dotted key or "" for the whole file;
-    found: what stands there; expected: a sentence saying what should; hint: the nearest right name, or "".
+    found: what stands there; expected: a sentence saying what should; hint: the nearest right name, or ""; excerpt: the line that
+    is wrong with a caret below the place, or "".
     """
 
     where: str
@@ -40,10 +42,12 @@ class Problem:
     found: str
     expected: str
     hint: str = ""
+    excerpt: str = ""
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.key}: found {self.found}, expected {self.expected}"
-        return f"{text} (did you mean {self.hint!r}?)" if self.hint else text
+        text = f"{text} (did you mean {self.hint!r}?)" if self.hint else text
+        return "\n    ".join([text, *self.excerpt.splitlines()])
 
 
 class ConfigError(FlaskmailError):

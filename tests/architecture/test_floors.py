@@ -11,7 +11,7 @@ import pytest
 FLOORS: list[tuple[str, ...]] = [
     ("errors",),
     ("values",),
-    ("formats", "config"),
+    ("formats", "config", "expressions", "decisions"),
     ("jmap",),
     ("hookspecs", "upkeep"),
     ("plugins",),
@@ -41,6 +41,7 @@ OWNERS = {
     "argon2": {"accounts"},
     "tomli": {"config"},
     "tomllib": set(),
+    "re2": {"expressions"},
 }
 
 SQL = re.compile(
