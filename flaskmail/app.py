@@ -13,6 +13,8 @@ from flaskmail.config import Settings
 from flaskmail.server import Server
 from flaskmail.web import discovery_blueprint, jmap_blueprint
 from flaskmail.web.admission import install
+from flaskmail.web.front import Front
+from flaskmail.web.jmap import Api
 
 Address = str | tuple[Any, ...]
 """A listening socket's ``getsockname()``: the path of a Unix socket, or (host, port, …)."""
@@ -30,11 +32,17 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.extensions["flaskmail"] = server
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     install(app, server)
-    app.register_blueprint(jmap_blueprint(server, self_reliant=False))
+    api = Api(server)
+    app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
 
-    if not first_start:
-        return app
+    if first_start:
+        _announce_at_first_request(app)
+    app.wsgi_app = Front(app, api)  # type: ignore[method-assign]
+    return app
+
+
+def _announce_at_first_request(app: Flask) -> None:
     announced = False
 
     def begin() -> None:
@@ -49,8 +57,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     if "gunicorn.arbiter" not in sys.modules:
         announced = True
         announce(app, [])
-        server.close()
-    return app
+        app.extensions["flaskmail"].close()
 
 
 def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None) -> None:

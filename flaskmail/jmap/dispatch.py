@@ -13,7 +13,8 @@ from flaskmail.jmap.failures import as_method_error
 from flaskmail.jmap.method import Capability, Method
 from flaskmail.jmap.methods import standard_methods
 from flaskmail.jmap.references import References, Response
-from flaskmail.jmap.storage import Json, Record
+from flaskmail.jmap.snapshots import Snapshots
+from flaskmail.jmap.storage import Json, Record, Store
 from flaskmail.jmap.wire import ERROR, Call, Request, encode_response, parse_request
 from flaskmail.values import ijson
 from flaskmail.values.checks import identifier, shown
@@ -67,10 +68,29 @@ class Engine:
             ctx.created_ids.update(request.created_ids)
         responses: list[Response] = []
         references = References(self.limits)
-        for call in request.calls:
-            for name, arguments in self._respond(ctx, call, opted, references, responses):
-                responses.append((name, arguments, call.id))
+        store = ctx.store
+        # What one call alone reads is one snapshot anyway.
+        snapshots = Snapshots(store) if len(request.calls) > 1 else None
+        try:
+            for call in request.calls:
+                ctx.store = self._store_for(call, store, snapshots)
+                for name, arguments in self._respond(ctx, call, opted, references, responses):
+                    responses.append((name, arguments, call.id))
+        finally:
+            ctx.store = store
+            if snapshots is not None:
+                snapshots.release()
         return _encode(responses, session_state, request, ctx)
+
+    def _store_for(self, call: Call, store: Store, snapshots: Snapshots | None) -> Store:
+        """Calls that only read share a snapshot; one that writes begins and leaves with none."""
+        if snapshots is None:
+            return store
+        method = self.methods.get(call.name)
+        if method is None or method.writes:
+            snapshots.release()
+            return store
+        return snapshots
 
     def _opted(self, using: Sequence[str]) -> frozenset[str]:
         opted: frozenset[str] = frozenset()

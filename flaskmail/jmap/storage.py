@@ -68,8 +68,8 @@ class Reader(Protocol):
         ``names`` that it stores. Unknown ids are left out; order follows ``ids``; a repeated id answers once."""
         ...
 
-    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, bytes]]:
-        """As ``get``, but each record as ready JSON bytes of an object: what /get splices into its answer."""
+    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> tuple[list[str], bytes]:
+        """As ``get``, but as ready JSON, which /get splices into its answer: the ids found, and an array of their records."""
         ...
 
     def ids(self, kind: str, limit: int | None = None) -> list[str]:

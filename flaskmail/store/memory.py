@@ -133,9 +133,10 @@ class MemoryReader:
             for id, row in self._rows(kind, ids)
         ]
 
-    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, bytes]]:
+    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> tuple[list[str], bytes]:
         """See ``Reader.get_json``."""
-        return [(record["id"], msgspec.json.encode(record)) for record in self.get(kind, ids, names)]
+        records = self.get(kind, ids, names)
+        return [record["id"] for record in records], msgspec.json.encode(records)
 
     def ids(self, kind: str, limit: int | None = None) -> list[str]:
         """See ``Reader.ids``."""

@@ -134,7 +134,7 @@ def _tokens(path: str) -> tuple[str, ...]:
 def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, limit: int | None) -> Any:
     for at in range(start, len(tokens)):
         if type(value) is msgspec.Raw:
-            value = msgspec.json.decode(value)
+            value = _opened(value)
         token = tokens[at]
         if isinstance(value, dict):
             if token not in value:
@@ -149,6 +149,18 @@ def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, limit:
         else:
             raise PointerError(f"{shown(token)} is asked of {shown(value)}.")
     return msgspec.json.decode(value) if type(value) is msgspec.Raw else value
+
+
+def _opened(raw: msgspec.Raw) -> Any:
+    """The outermost container of ready JSON, with what lies in it left as it is: most of it is not asked for."""
+    first = bytes(memoryview(raw)[:1])
+    if first == b"{":
+        return _open_object(raw)
+    return _open_array(raw) if first == b"[" else msgspec.json.decode(raw)
+
+
+_open_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_open_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, limit: int | None) -> list[Any]:

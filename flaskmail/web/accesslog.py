@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from flask import Response, request
@@ -20,6 +21,7 @@ ACCOUNT = "flaskmail.account"
 _PLAIN = re.compile(r"[!#-\[\]-~]+")
 
 
+@lru_cache(maxsize=256)
 def printable(text: str) -> str:
     """The text as one word: blanks, quotes, backslashes, control and non-ASCII characters are escaped; "-" for none."""
     if _PLAIN.fullmatch(text):
@@ -39,27 +41,31 @@ def line(environ: dict[str, Any], status: int, length: int | None, seconds: floa
 
     The path is without its query, which may carry secrets. length: octets of the body."""
     peer = printable(environ.get("REMOTE_ADDR") or "")
-    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
-    return " ".join(
-        (
-            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            peer,
-            peer,
-            printable(environ.get("wsgi.url_scheme", "")),
-            printable(environ.get("REQUEST_METHOD", "")),
-            printable(path.decode("utf-8", "backslashreplace")),
-            str(status),
-            "-" if length is None else str(length),
-            f"{seconds * 1000:.1f}ms",
-            printable(environ.get(ACCOUNT, "")),
-        )
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if not path.isascii():
+        path = path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    return (
+        f"{_clock(int(time.time()))} {peer} {peer} {printable(environ.get('wsgi.url_scheme', ''))} "
+        f"{printable(environ.get('REQUEST_METHOD', ''))} {printable(path)} {status} {'-' if length is None else length} "
+        f"{seconds * 1000:.1f}ms {printable(environ.get(ACCOUNT, ''))}"
     )
+
+
+@lru_cache(maxsize=2)
+def _clock(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def note(response: Response) -> Response:
     """Writes the line of the present request; for ``after_request``."""
-    if log.isEnabledFor(logging.INFO):
-        environ = request.environ
-        seconds = time.perf_counter() - environ.get(STARTED, time.perf_counter())
-        log.info(line(environ, response.status_code, response.content_length, seconds))
+    write(request.environ, response.status_code, response.content_length)
     return response
+
+
+def write(environ: dict[str, Any], status: int, length: int | None) -> None:
+    """Writes the line of a request that ends now. status, length: of the response; None when it is not known."""
+    if log.isEnabledFor(logging.INFO):
+        now = time.perf_counter()
+        text = line(environ, status, length, now - environ.get(STARTED, now))
+        # What logging would find out about the calling line takes longer than all the rest, and nobody is shown it.
+        log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, text, None, None, "write"))

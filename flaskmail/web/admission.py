@@ -25,18 +25,26 @@ PIECE = 64 * 1024
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
 
 
+Environ = dict[str, Any]
+"""A request's WSGI environ."""
+
+FAILED = "flaskmail.failed"
+"""Key of the environ: the exception with which a request ended before it came to Flask, whose handlers answer it."""
+
+
 def install(target: Flask | Blueprint, server: Server) -> None:
     """Gives an application, or a blueprint in a foreign one, the checks, the error responses and the access log."""
 
-    def arrive() -> None:
-        environ = request.environ
-        environ[accesslog.STARTED] = time.perf_counter()
-        check_host(environ)
+    def begin() -> None:
+        failed = request.environ.pop(FAILED, None)
+        if failed is not None:
+            raise failed
+        arrive(request.environ)
 
     def refused(error: RequestError) -> Response:
         return problems.refused(error, server.settings.authentication.basic)
 
-    target.before_request(arrive)
+    target.before_request(begin)
     target.after_request(accesslog.note)
     target.register_error_handler(RequestError, refused)
     target.register_error_handler(StoreError, problems.unavailable)
@@ -44,7 +52,13 @@ def install(target: Flask | Blueprint, server: Server) -> None:
     target.register_error_handler(Exception, problems.failed)
 
 
-def check_host(environ: dict[str, Any]) -> None:
+def arrive(environ: Environ) -> None:
+    """The start of every request. Raises RequestError as ``check_host``."""
+    environ[accesslog.STARTED] = time.perf_counter()
+    check_host(environ)
+
+
+def check_host(environ: Environ) -> None:
     """Raises RequestError 400 for a malformed Host. A well-formed one is never used for anything either."""
     host = environ.get("HTTP_HOST")
     if host is None:
@@ -55,27 +69,25 @@ def check_host(environ: dict[str, Any]) -> None:
         raise RequestError(400, "The Host header is malformed.")
 
 
-def who(server: Server) -> Principal:
-    """The principal of the present request. Raises RequestError 400, 401, 429 or 503."""
-    environ = request.environ
+def who(server: Server, environ: Environ) -> Principal:
+    """The principal of a request. Raises RequestError 400, 401, 429 or 503."""
     principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR") or "")
     environ[accesslog.ACCOUNT] = principal.name
     return principal
 
 
-def base_url(server: Server, prefix: str) -> str:
+def base_url(server: Server, environ: Environ, prefix: str) -> str:
     """What the URLs of the session begin with: the configured one, else localhost and the port that took the connection.
 
     Never the Host header, which is the client's word. prefix: the blueprint's ``url_prefix``."""
     configured = server.settings.server.http.url
     if configured is not None:
         return configured.rstrip("/") + prefix
-    environ = request.environ
     scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
     return f"{scheme}://localhost{_port(environ, scheme)}{environ.get('SCRIPT_NAME', '')}{prefix}"
 
 
-def _port(environ: dict[str, Any], scheme: str) -> str:
+def _port(environ: Environ, scheme: str) -> str:
     port = str(environ.get("SERVER_PORT", ""))
     # For a Unix socket gunicorn takes the port from the Host header; such a peer has no port of its own.
     if not port.isdigit() or ("gunicorn.socket" in environ and "REMOTE_PORT" not in environ):
@@ -83,16 +95,15 @@ def _port(environ: dict[str, Any], scheme: str) -> str:
     return "" if port == {"http": "80", "https": "443"}[scheme] else f":{port}"
 
 
-def refuse_encoding() -> None:
+def refuse_encoding(environ: Environ) -> None:
     """Raises RequestError 415 for a request with a Content-Encoding: what it would unpack to has no bound."""
-    if request.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         # RFC 9110 section 15.5.16.
         raise RequestError(415, "Requests may not have a Content-Encoding.", headers={"Accept-Encoding": "identity"})
 
 
-def announced_length() -> int | None:
+def announced_length(environ: Environ) -> int | None:
     """Content-Length; None when the body comes in chunks; 0 when there is none. Raises RequestError 400."""
-    environ = request.environ
     text = environ.get("CONTENT_LENGTH")
     if text:
         if not text.isdigit() or not text.isascii() or len(text) > 18:
@@ -102,26 +113,26 @@ def announced_length() -> int | None:
     return None if environ.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in environ else 0
 
 
-def read_body(limit: int) -> bytes:
+def read_body(environ: Environ, limit: int) -> bytes:
     """The body of an API request, of at most ``limit`` octets (maxSizeRequest); not an octet more is kept in memory.
 
     Raises RequestError 400 when it is larger, or shorter than announced."""
-    length = announced_length()
-    stream = request.environ["wsgi.input"]
+    length = announced_length(environ)
+    stream = environ["wsgi.input"]
     if length is not None and length > limit:
-        drop(length, limit)
+        drop(environ, length, limit)
         raise too_large_request(limit)
     body: bytes = stream.read(limit + 1 if length is None else length) if length != 0 else b""
     if length is None:
         if len(body) > limit:
-            drop(None, limit)
+            drop(environ, None, limit)
             raise too_large_request(limit)
     elif len(body) < length:
         raise cut_short()
     return body
 
 
-def drop(length: int | None, limit: int) -> None:
+def drop(environ: Environ, length: int | None, limit: int) -> None:
     """Reads a body that is refused for its size and forgets it, so that its sender comes to read why.
 
     length: announced, None when it comes in chunks; limit: the one that it exceeds. Of a body that is more than four times
@@ -129,7 +140,7 @@ def drop(length: int | None, limit: int) -> None:
     most = 4 * limit
     if length is not None and length > most:
         return
-    stream, left = request.environ["wsgi.input"], most if length is None else length
+    stream, left = environ["wsgi.input"], most if length is None else length
     while left > 0:
         piece = stream.read(min(PIECE, left))
         if not piece:

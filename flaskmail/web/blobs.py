@@ -46,9 +46,9 @@ def upload(server: Server, principal: Principal, account_id: str) -> Response:
     if account.is_read_only:
         raise RequestError(403, "You may only read this account.")
     limit = server.limits.maxSizeUpload
-    length = announced_length()
+    length = announced_length(request.environ)
     if length is not None and length > limit:
-        drop(length, limit)
+        drop(request.environ, length, limit)
         raise _too_large(limit)
     stream = cast(BinaryIO, request.environ["wsgi.input"])
     if length is not None and length <= IN_MEMORY:
@@ -77,7 +77,7 @@ def _upload_chunked(server: Server, account: AccountAccess, stream: BinaryIO, li
         while piece := stream.read(PIECE):
             size += len(piece)
             if size > limit:
-                drop(None, limit)
+                drop(request.environ, None, limit)
                 raise _too_large(limit)
             spool.write(piece)
         spool.seek(0)

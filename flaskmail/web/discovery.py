@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from flaskmail.errors import RequestError, StoreError
 from flaskmail.server import Server
 from flaskmail.web.admission import install
-from flaskmail.web.jmap import session_response
+from flaskmail.web.jmap import Api, session_response
 
 
 def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: bool = True) -> Blueprint:
@@ -17,12 +17,13 @@ def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: 
     blueprint = Blueprint("discovery", __name__)
     if self_reliant:
         install(blueprint, server)
+    answers = Api(server)
     plain = {"strict_slashes": False, "merge_slashes": False}
 
     @blueprint.get("/.well-known/jmap", **plain)
     def well_known() -> Response:
         # RFC 8620 section 2.2 allows a redirect; answering at once spares clients that lose the Authorization on the way.
-        return session_response(server, jmap_prefix.rstrip("/"))
+        return session_response(answers, jmap_prefix.rstrip("/"))
 
     @blueprint.get("/healthz/live", **plain)
     def live() -> Response:

@@ -7,34 +7,70 @@ from flask.blueprints import BlueprintSetupState
 
 from flaskmail.errors import RequestError
 from flaskmail.server import Server
-from flaskmail.web.admission import Slots, base_url, install, read_body, refuse_encoding, who
+from flaskmail.web.admission import Environ, Slots, base_url, install, read_body, refuse_encoding, who
 from flaskmail.web.blobs import NameConverter, download, upload
+from flaskmail.web.ranges import matches
 
 NOT_JSON = "urn:ietf:params:jmap:error:notJSON"
 
-
-def session_response(server: Server, prefix: str) -> Response:
-    """The session of whoever asks. prefix: the ``url_prefix`` of the blueprint ``jmap``. Raises RequestError."""
-    principal = who(server)
-    session = server.session(principal, base_url(server, prefix))
-    response = Response(session.body, content_type="application/json")
-    # RFC 8620 section 2: the session must not be taken from a cache unasked.
-    response.headers["Cache-Control"] = "no-cache, no-store, must-revalidate"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Vary"] = "Authorization"
-    response.set_etag(session.state)
-    response.make_conditional(request.environ)
-    return response
+Answer = tuple[bytes, list[tuple[str, str]]]
+"""The body of a 200 and its header fields, without Content-Length."""
 
 
-def jmap_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
+class Api:
+    """What ``POST /jmap/`` and the session answer, from the WSGI environ alone. One for each blueprint: it counts the
+    requests at work."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._requests = Slots("maxConcurrentRequests")
+
+    def call(self, environ: Environ, prefix: str) -> Answer:
+        """Answers an API request (RFC 8620 section 3.3). prefix: the ``url_prefix`` of the blueprint. Raises RequestError."""
+        server = self._server
+        principal = who(server, environ)
+        check_json(environ)
+        limits = server.limits
+        with self._requests.slot(principal.id, limits.maxConcurrentRequests):
+            body = read_body(environ, limits.maxSizeRequest)
+            answer = server.handle(principal, body, base_url(server, environ, prefix))
+        return answer, [
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+
+    def session(self, environ: Environ, prefix: str) -> Answer:
+        """The session (RFC 8620 section 2) of whoever asks. prefix: as for ``call``. Raises RequestError."""
+        server = self._server
+        principal = who(server, environ)
+        session = server.session(principal, base_url(server, environ, prefix))
+        return session.body, [
+            ("Content-Type", "application/json"),
+            # RFC 8620 section 2: the session must not be taken from a cache unasked.
+            ("Cache-Control", "no-cache, no-store, must-revalidate"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Vary", "Authorization"),
+            ("ETag", f'"{session.state}"'),
+        ]
+
+
+def session_response(api: Api, prefix: str) -> Response:
+    """The session of whoever asks, or 304 when that is what the client has. Raises RequestError."""
+    body, headers = api.session(request.environ, prefix)
+    if matches(request.environ.get("HTTP_IF_NONE_MATCH"), dict(headers)["ETag"]):
+        return Response(b"", 304, headers[1:])
+    return Response(body, headers=headers)
+
+
+def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool = True) -> Blueprint:
     """``/jmap/…``, ready for ``app.register_blueprint``.
 
-    self_reliant: brings its own error responses, Host check and access log; False when the application has them
-    (:func:`flaskmail.web.admission.install`)."""
+    api: None to make one for this blueprint. self_reliant: brings its own error responses, Host check and access log; False
+    when the application has them (:func:`flaskmail.web.admission.install`)."""
     blueprint = Blueprint("jmap", __name__)
     prefix = ""
-    requests, uploads = Slots("maxConcurrentRequests"), Slots("maxConcurrentUpload")
+    answers, uploads = api or Api(server), Slots("maxConcurrentUpload")
     if self_reliant:
         install(blueprint, server)
 
@@ -48,47 +84,38 @@ def jmap_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
     plain = {"strict_slashes": False, "merge_slashes": False}
 
     @blueprint.post("/jmap/", **plain)
-    def api() -> Response:
-        principal = who(server)
-        check_json()
-        limits = server.limits
-        with requests.slot(principal.id, limits.maxConcurrentRequests):
-            body = read_body(limits.maxSizeRequest)
-            answer = server.handle(principal, body, base_url(server, prefix))
-        response = Response(answer, content_type="application/json")
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+    def call() -> Response:
+        body, headers = answers.call(request.environ, prefix)
+        return Response(body, headers=headers)
 
     @blueprint.get("/jmap/session", **plain)
     def session() -> Response:
-        return session_response(server, prefix)
+        return session_response(answers, prefix)
 
     @blueprint.post("/jmap/upload/<account_id>/", **plain)
     def put(account_id: str) -> Response:
-        principal = who(server)
-        refuse_encoding()
+        principal = who(server, request.environ)
+        refuse_encoding(request.environ)
         with uploads.slot(principal.id, server.limits.maxConcurrentUpload):
             return upload(server, principal, account_id)
 
     @blueprint.get("/jmap/download/<account_id>/<blob_id>/<flaskmail_name:name>", **plain)
     def fetch(account_id: str, blob_id: str, name: str) -> Response:
-        return download(server, who(server), account_id, blob_id, name)
+        return download(server, who(server, request.environ), account_id, blob_id, name)
 
     @blueprint.get("/jmap/eventsource/", **plain)
     def eventsource() -> Response:
-        who(server)
+        who(server, request.environ)
         raise RequestError(503, "This server has no push yet; ask for changes with the /changes methods.")
 
     return blueprint
 
 
-def check_json() -> None:
+def check_json(environ: Environ) -> None:
     """Raises RequestError 415 unless the request is ``application/json`` without a Content-Encoding."""
-    environ = request.environ
     content_type = environ.get("CONTENT_TYPE", "")
     if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
         # RFC 8620 section 3.6.1: a wrong content type is notJSON.
         raise RequestError(415, "The Content-Type of an API request is application/json.", NOT_JSON)
     if "HTTP_CONTENT_ENCODING" in environ:
-        refuse_encoding()
+        refuse_encoding(environ)

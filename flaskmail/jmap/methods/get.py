@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import Raw
 
@@ -15,13 +14,18 @@ from flaskmail.jmap.methods.arguments import account_id, check_arguments, state_
 from flaskmail.jmap.storage import Json, Reader, Record
 
 
+MAX_PROPERTIES = 250
+"""How many properties one call may name; a grammar of properties (``header:…``) has no end."""
+
+
 def get_method(kind: DataType) -> Method:
-    """Foo/get. ``list`` holds ``msgspec.Raw`` objects when every wanted property is stored, else dicts."""
+    """Foo/get. ``list`` is a ``msgspec.Raw`` array when every wanted property is stored, else holds dicts."""
+    selections = _Selections(kind)
     known = {"ids": text_list_or_null, "properties": text_list_or_null, **kind.get_arguments}
 
     def call(ctx: Context, arguments: Record) -> Record:
         check_arguments(arguments, known)
-        names = wanted_properties(kind, arguments.get("properties"))
+        names = selections.names(arguments.get("properties"))
         further = {name: arguments[name] for name in kind.get_arguments if name in arguments}
         ids: list[str] | None = arguments.get("ids")
         limit = ctx.limits.maxObjectsInGet
@@ -56,7 +60,30 @@ def wanted_properties(kind: DataType, properties: Sequence[str] | None) -> list[
             (wanted if kind.accepts(name) else unknown).append(name)
     if unknown:
         raise unknown_names("properties", unknown)
+    if len(wanted) > MAX_PROPERTIES:
+        raise MethodError("requestTooLarge", f"At most {MAX_PROPERTIES} properties are answered at once.")
     return wanted
+
+
+class _Selections:
+    """``wanted_properties`` of one type, remembered: clients ask for the same few again and again."""
+
+    def __init__(self, kind: DataType) -> None:
+        self._kind = kind
+        self._found: dict[tuple[str, ...] | None, list[str]] = {}
+
+    def names(self, properties: Sequence[str] | None) -> list[str]:
+        """See ``wanted_properties``."""
+        key = None if properties is None else tuple(properties)
+        found = self._found.get(key)
+        if found is None:
+            found = wanted_properties(self._kind, properties)
+            # Names from a grammar have no end, and are not kept.
+            if key is None or (len(key) <= 100 and self._kind.props.keys() >= set(key) - {"id"}):
+                if len(self._found) >= 200:
+                    self._found.clear()
+                self._found[key] = found
+        return found
 
 
 def read_records(
@@ -66,12 +93,13 @@ def read_records(
     ids: Sequence[str] | None,
     names: Sequence[str],
     arguments: Mapping[str, Json],
-) -> tuple[list[str], list[Any]]:
-    """The ids found, and for each its record with ``id`` and ``names``: ready JSON when all are stored and no further
-    argument was sent, else a dict."""
+) -> tuple[list[str], Raw | list[Record]]:
+    """The ids found, and their records with ``id`` and ``names``: an array of ready JSON when all are stored and no further
+    argument was sent, else dicts."""
     if not arguments and not any(_is_made(kind, name) for name in names):
-        pairs = reader.get_json(kind.name, ids, names)
-        return [id for id, _ in pairs], [Raw(octets) for _, octets in pairs]
+        found, octets = reader.get_json(kind.name, ids, names)
+        ctx.spend(len(octets))
+        return found, Raw(octets)
     records = read_whole(ctx, reader, kind, ids, names, arguments)
     return [record["id"] for record in records], records
 

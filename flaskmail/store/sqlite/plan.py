@@ -92,6 +92,9 @@ class Plan:
         self.update_segment = {s: f"UPDATE {table} SET json = ? WHERE num = ?" for s, table in self.s.items()}
         group = self.group_column or "NULL"
         self.find = f"SELECT num, created, {group}, json FROM {r} WHERE id = ?"
+        self.find_all = (
+            f"SELECT r.id, r.num, r.created, {group}, r.json FROM json_each(?) AS j CROSS JOIN {r} AS r ON r.id = j.value"
+        )
         self.touch = f"UPDATE {r} SET changed = ?, settled = ? WHERE id = ?"
         self.delete = f"DELETE FROM {r} WHERE num = ?"
         self.bury = f"INSERT INTO {d} (destroyed, id, grp, created) VALUES (?, ?, ?, ?)"
@@ -167,7 +170,7 @@ class Plan:
 class Picker:
     """Reads a set of properties: which segments to fetch, and how to make one JSON object of them.
 
-    by_ids: takes a JSON array of ids; by_id: takes one id; all: takes nothing. Rows are (id, json, ...), for ``build``.
+    by_ids: takes a JSON array of ids; by_id: takes one id; all: takes nothing. Rows are (id, json, ...), for ``array``.
     """
 
     def __init__(self, plan: Plan, names: tuple[str, ...]) -> None:
@@ -196,34 +199,48 @@ class Picker:
         self._id_only = not segments
         fields: list[Any] = [(f"p{i}", Raw | UnsetType, UNSET) for i, name in enumerate(("id", *self.names))]
         rename = {f"p{i}": name for i, name in enumerate(("id", *self.names))}
-        self._decode = msgspec.json.Decoder(msgspec.defstruct("Picked", fields, rename=rename, gc=False)).decode
+        picked = msgspec.defstruct("Picked", fields, rename=rename, gc=False)
+        self._decode = msgspec.json.Decoder(list[picked]).decode  # type: ignore[valid-type]
         self._segments = len(segments)
+        self.first_only = segments == [""]
+        """Whether a row is the id and the "" segment and no more."""
 
-    def build(self, rows: Iterable[Sequence[Any]]) -> list[tuple[str, bytes]]:
-        """(id, JSON object) of each row."""
+    def array(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """A JSON array with an object for each row."""
         if self._id_only:
-            return [(row[0], b'{"id":"%b"}' % row[0].encode()) for row in rows]
+            return encode_json([{"id": row[0]} for row in rows])
         try:
-            if self._segments == 1:
-                joined: list[tuple[str, bytes]] = list(rows)  # type: ignore[arg-type]
-            elif self._segments == 2:
-                joined = [
-                    (id, b"%b,%b" % (first[:-1], second[1:]) if len(second) > 2 else first)
-                    for id, first, second in rows
-                ]
-            else:
-                joined = [(row[0], _join(row[1:])) for row in rows]
-            if self._everything:
-                return joined
-            decode, encode = self._decode, encode_json
-            return [(id, encode(decode(json))) for id, json in joined]
+            joined = self._joined(rows)
+            # All at once: one by one, the calls would cost as much as the work.
+            return joined if self._everything else encode_json(self._decode(joined))
         except (TypeError, msgspec.DecodeError) as error:
             raise StoreDamaged(f"a stored record is not whole: {error}") from None
 
-    def records(self, rows: Iterable[Sequence[Any]]) -> list[Record]:
+    def records(self, rows: Sequence[Sequence[Any]]) -> list[Record]:
         """The rows as dicts with ``id`` and the wanted names."""
-        decode = msgspec.json.decode
-        return [decode(json) for _, json in self.build(rows)]
+        if self._id_only:
+            return [{"id": row[0]} for row in rows]
+        try:
+            records: list[Record] = msgspec.json.decode(self.array(rows))
+        except msgspec.DecodeError as error:
+            raise StoreDamaged(f"a stored record is not whole: {error}") from None
+        return records
+
+    def _joined(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        parts: list[bytes] = []
+        add = parts.append
+        if self._segments == 1:
+            parts = [row[1] for row in rows]
+        elif self._segments == 2:
+            for _, first, second in rows:
+                if len(second) > 2:
+                    add(first[:-1])
+                    add(second[1:])
+                else:
+                    add(first)
+        else:
+            parts = [_join(row[1:]) for row in rows]
+        return b"[" + b",".join(parts) + b"]"
 
 
 def _alias(plan: Plan, segment: str) -> str:

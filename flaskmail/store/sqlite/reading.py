@@ -12,7 +12,7 @@ from flaskmail.jmap.storage import BlobInfo, Changes, Json, Record
 from flaskmail.store.sqlite import querying
 from flaskmail.store.sqlite.blobs import BlobFiles, read_file
 from flaskmail.store.sqlite.connections import Connection
-from flaskmail.store.sqlite.plan import Plan, Plans, encode_json
+from flaskmail.store.sqlite.plan import Picker, Plan, Plans, encode_json
 
 
 class SqliteReader:
@@ -35,7 +35,7 @@ class SqliteReader:
 
     # ---- records
 
-    def _rows(self, plan: Plan, ids: Sequence[str] | None, names: Sequence[str]) -> tuple[Any, list[Any]]:
+    def _rows(self, plan: Plan, ids: Sequence[str] | None, names: Sequence[str]) -> tuple[Picker, list[Any]]:
         picker = plan.picker(names)
         if ids is None:
             return picker, self._db.execute(picker.all).fetchall()
@@ -47,14 +47,12 @@ class SqliteReader:
     def get(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> list[Record]:
         """See Reader."""
         picker, rows = self._rows(self._plans[kind], ids, names)
-        records: list[Record] = picker.records(rows)
-        return records
+        return picker.records(rows)
 
-    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, bytes]]:
+    def get_json(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> tuple[list[str], bytes]:
         """See Reader."""
         picker, rows = self._rows(self._plans[kind], ids, names)
-        built: list[tuple[str, bytes]] = picker.build(rows)
-        return built
+        return [row[0] for row in rows], picker.array(rows)
 
     def ids(self, kind: str, limit: int | None = None) -> list[str]:
         """See Reader."""
@@ -132,9 +130,13 @@ class SqliteReader:
         """See Reader."""
         plan = self._plans[kind]
         found: dict[Json, list[str]] = {value: [] for value in values}
-        sql = f"SELECT id FROM {plan.r} WHERE {plan.column[column]} = ? ORDER BY num"
-        for value in found:
-            found[value] = self._column(sql, (value,))
+        rows = self._db.execute(
+            f"SELECT j.value, r.id FROM json_each(?) AS j CROSS JOIN {plan.r} AS r ON r.{plan.column[column]} = j.value "
+            "ORDER BY r.num",
+            (encode_json(list(found)).decode(),),
+        )
+        for value, id in rows.fetchall():
+            found[value].append(id)
         return found
 
     def members(self, kind: str, prop: str, member: str, limit: int | None = None) -> list[str]:
