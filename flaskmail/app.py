@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Flask, request
@@ -31,18 +31,18 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app = Flask("flaskmail", static_folder=None, template_folder=None)
     app.extensions["flaskmail"] = server
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
-    install(app, server)
+    hooks = {*install(app, server)}
     api = Api(server)
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
 
     if first_start:
-        _announce_at_first_request(app)
-    app.wsgi_app = Front(app, api)  # type: ignore[method-assign]
+        hooks.add(_announce_at_first_request(app))
+    app.wsgi_app = Front(app, api, hooks)  # type: ignore[method-assign]
     return app
 
 
-def _announce_at_first_request(app: Flask) -> None:
+def _announce_at_first_request(app: Flask) -> Callable[..., Any]:
     announced = False
 
     def begin() -> None:
@@ -58,6 +58,7 @@ def _announce_at_first_request(app: Flask) -> None:
         announced = True
         announce(app, [])
         app.extensions["flaskmail"].close()
+    return begin
 
 
 def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None) -> None:

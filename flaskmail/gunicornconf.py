@@ -16,6 +16,8 @@ from typing import Any
 from flaskmail.config import Settings, adopt, diff, load, merge
 from flaskmail.errors import ConfigError, FlaskmailError
 
+_WORKERS = {"gthread": "flaskmail.gunicornworker.Worker"}
+
 
 def options(settings: Settings) -> dict[str, Any]:
     """gunicorn's options (its names) for these settings."""
@@ -25,7 +27,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "workers": server.workers,
         # gunicorn takes sync with more than one thread for gthread.
         "threads": server.threads if server.worker_class == "gthread" else 1,
-        "worker_class": server.worker_class,
+        "worker_class": _WORKERS.get(server.worker_class, server.worker_class),
         "keepalive": server.keep_alive,
         "timeout": server.timeout,
         "graceful_timeout": server.graceful_timeout,

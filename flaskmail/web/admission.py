@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -32,8 +32,9 @@ FAILED = "flaskmail.failed"
 """Key of the environ: the exception with which a request ended before it came to Flask, whose handlers answer it."""
 
 
-def install(target: Flask | Blueprint, server: Server) -> None:
-    """Gives an application, or a blueprint in a foreign one, the checks, the error responses and the access log."""
+def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., Any], ...]:
+    """Gives an application, or a blueprint in a foreign one, the checks, the error responses and the access log. Answers the
+    functions that it hooked in."""
 
     def begin() -> None:
         failed = request.environ.pop(FAILED, None)
@@ -50,6 +51,7 @@ def install(target: Flask | Blueprint, server: Server) -> None:
     target.register_error_handler(StoreError, problems.unavailable)
     target.register_error_handler(HTTPException, problems.routing_failed)
     target.register_error_handler(Exception, problems.failed)
+    return begin, accesslog.note
 
 
 def arrive(environ: Environ) -> None:

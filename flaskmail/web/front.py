@@ -6,7 +6,7 @@ everything else, every error included, is Flask's. So the blueprints stay what c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from flask import Flask, request_finished, request_started, request_tearing_down
@@ -30,27 +30,27 @@ _SIGNALS = (request_started, request_finished, request_tearing_down)
 
 
 class Front:
-    """Wraps an application's ``wsgi_app``, at a time when its hooks and routes are all ours; ``app`` must have ``api`` at the
-    root.
+    """Wraps an application's ``wsgi_app``. api: what its routes at the root answer; hooks: those of the application's hooks that
+    may be left out, because what they do is done here too or need not be done for every request.
 
-    What is added to the application after that (hooks, a route before ours, receivers of Flask's signals) is honoured: then
+    Whatever else hooks into the application or takes one of the routes, and receivers of Flask's signals, are honoured: then
     every request takes the long way. Flask lets nobody add hooks after the first request, so that is when it is looked at.
     """
 
-    def __init__(self, app: Flask, api: Api) -> None:
-        self._app, self._next = app, app.wsgi_app
+    def __init__(self, app: Flask, api: Api, hooks: Collection[Callable[..., Any]]) -> None:
+        self._app, self._next, self._known = app, app.wsgi_app, frozenset(hooks)
         self._answers: Mapping[tuple[str, str], Callable[[Environ, str], Answer]] = {
             ("POST", "/jmap/"): api.call,
             ("GET", "/jmap/session"): api.session,
             ("GET", "/.well-known/jmap"): api.session,
         }
-        self._hooks, self._routes = self._hooks_now(), self._routes_now()
-        self._short: bool | None = None
+        self._routes = self._routes_now()
+        self._is_plain: bool | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
-        answer = self._answers.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        if answer is None or not self._is_short() or "HTTP_IF_NONE_MATCH" in environ:
+        answer = self._answers.get((environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")))
+        if answer is None or "HTTP_IF_NONE_MATCH" in environ or not self._short():
             return self._next(environ, start_response)
         try:
             arrive(environ)
@@ -63,18 +63,19 @@ class Front:
         start_response("200 OK", headers)
         return [body]
 
-    def _is_short(self) -> bool:
-        if self._short is None:
+    def _short(self) -> bool:
+        plain = self._is_plain
+        if plain is None:
             # The first request is Flask's, which closes its set-up.
             if not getattr(self._app, "_got_first_request", False):
                 return False
-            self._short = self._hooks == self._hooks_now() and self._routes == self._routes_now()
-        return self._short and not any(signal.receivers for signal in _SIGNALS)
+            plain = self._is_plain = self._hooks_now() <= self._known and self._routes == self._routes_now()
+            plain = self._is_plain = plain and not any(self._app.config.get(name) for name in _CONFIG)
+        return plain and not any(signal.receivers for signal in _SIGNALS)
 
-    def _hooks_now(self) -> list[Any]:
-        app = self._app
-        hooks = [{name: list(each) for name, each in getattr(app, hook).items() if each} for hook in _HOOKS]
-        return [hooks, list(app.teardown_appcontext_funcs), [app.config.get(name) for name in _CONFIG]]
+    def _hooks_now(self) -> set[Callable[..., Any]]:
+        groups = [each for hook in _HOOKS for each in getattr(self._app, hook).values()]
+        return {hook for group in (*groups, self._app.teardown_appcontext_funcs) for hook in group}
 
     def _routes_now(self) -> list[Any]:
         adapter = self._app.url_map.bind("localhost")
