@@ -86,7 +86,7 @@ class Updates:
 
     def _with_computed(self, id: str, old: Record, patch: Record) -> Record:
         """The old record with those computed properties that are sent: back as they are, they are right."""
-        names = {pointer.partition("/")[0] for pointer in patch}.difference(old)
+        names = {name: None for pointer in patch if (name := pointer.partition("/")[0]) not in old}
         wanted = [name for name in names if _is_made(self._kind, name)]
         if not wanted:
             return old
@@ -179,7 +179,11 @@ def _swapping(changes: Mapping[str, _Change]) -> dict[str, _Change]:
 
 def _difference(one: Record, other: Record) -> Record:
     """Those values of ``other`` that ``one`` does not have."""
-    return {name: value for name, value in other.items() if name not in one or not same(one[name], value)}
+    return {
+        name: value
+        for name, value in other.items()
+        if name not in one or not (one[name] is value or same(one[name], value))
+    }
 
 
 def _is_made(kind: DataType, name: str) -> bool:

@@ -81,6 +81,7 @@ class Plan:
         self.column = {prop: quoted(f"c_{prop}") for prop in self.indexed}
         self.group_column = self.column[self.group] if self.group is not None else None
         self._pickers: dict[tuple[str, ...], Picker] = {}
+        self._shapes: dict[tuple[str, ...], Shape] = {}
         self._statements()
 
     def _statements(self) -> None:
@@ -92,9 +93,7 @@ class Plan:
         self.update_segment = {s: f"UPDATE {table} SET json = ? WHERE num = ?" for s, table in self.s.items()}
         group = self.group_column or "NULL"
         self.find = f"SELECT num, created, {group}, json FROM {r} WHERE id = ?"
-        self.find_all = (
-            f"SELECT r.id, r.num, r.created, {group}, r.json FROM json_each(?) AS j CROSS JOIN {r} AS r ON r.id = j.value"
-        )
+        self.find_all = f"SELECT r.id, r.num, r.created, {group}, r.json FROM json_each(?) AS j CROSS JOIN {r} AS r ON r.id = j.value"
         self.touch = f"UPDATE {r} SET changed = ?, settled = ? WHERE id = ?"
         self.delete = f"DELETE FROM {r} WHERE num = ?"
         self.bury = f"INSERT INTO {d} (destroyed, id, grp, created) VALUES (?, ?, ?, ?)"
@@ -154,6 +153,15 @@ class Plan:
         chosen = {name: record[name] for name in names if name in record}
         return encode_json(chosen if segment else {"id": record["id"], **chosen})
 
+    def shape(self, names: tuple[str, ...]) -> Shape:
+        """How to update ``names``; kept. ValueError for a name that is none of the stored properties."""
+        found = self._shapes.get(names)
+        if found is None:
+            if len(self._shapes) >= 500:
+                self._shapes.clear()
+            found = self._shapes[names] = Shape(self, names)
+        return found
+
     # ---- reading
 
     def picker(self, names: Sequence[str]) -> Picker:
@@ -165,6 +173,35 @@ class Plan:
                 self._pickers.clear()
             found = self._pickers[key] = Picker(self, key)
         return found
+
+
+class Shape:
+    """What an update of a set of properties has to do.
+
+    statement: changes the row of the record; its bindings are the modseq for each of ``marks``, the values of ``columns``, the
+    "" segment if that is ``first``, and the number. further: the other segments, each with its properties among ``names``.
+    columns, members, blob_refs: those of ``names`` that are indexed, have members, refer to blobs.
+    """
+
+    def __init__(self, plan: Plan, names: tuple[str, ...]) -> None:
+        unknown = set(names).difference(plan.stored)
+        if unknown:
+            raise ValueError(f"{plan.name} cannot change {', '.join(sorted(unknown))}")
+        by_segment: dict[str, list[str]] = {}
+        for name in names:
+            by_segment.setdefault(plan.segment_of[name], []).append(name)
+        self.first = "" in by_segment
+        self.further = tuple((segment, tuple(held)) for segment, held in by_segment.items() if segment)
+        self.columns = tuple(name for name in plan.indexed if name in names)
+        self.members = tuple(name for name in plan.members if name in names)
+        self.blob_refs = tuple(name for name in plan.blob_refs if name in names)
+        self.moves_group = plan.group in names
+        settles = not names or not plan.counters.issuperset(names)
+        self.marks = 2 if settles else 1
+        targets = ["changed", *(["settled"] if settles else ()), *(plan.column[name] for name in self.columns)]
+        if self.first:
+            targets.append("json")
+        self.statement = f"UPDATE {plan.r} SET {', '.join(f'{target} = ?' for target in targets)} WHERE num = ?"
 
 
 class Picker:

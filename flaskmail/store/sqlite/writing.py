@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import apsw
@@ -27,6 +27,10 @@ from flaskmail.store.sqlite.reading import SqliteReader
 from flaskmail.values.ids import random_id
 
 _FRESH = 3600
+_REMEMBERED = 2000
+
+Row = tuple[int, int, Any, bytes]
+"""num, created, group and the "" segment of a record."""
 
 
 class SqliteTxn(SqliteReader):
@@ -47,6 +51,9 @@ class SqliteTxn(SqliteReader):
         super().__init__(account_id, connection, plans, files)
         self._keep_free, self._salt, self.pending = keep_free, salt, pending
         self._room_seen = False
+        # What was read of records and blobs and is bound to be looked at again.
+        self._rows_seen: dict[tuple[str, str], Row] = {}
+        self._blobs_seen: dict[str, tuple[int, bytes, int, int]] = {}
         self._gathered: dict[str, Gathered] = {}
 
     # ---- reading one's own writes
@@ -54,6 +61,20 @@ class SqliteTxn(SqliteReader):
     def state(self, kind: str) -> int:
         """See Reader."""
         return self.pending.states.get(kind, 0)
+
+    def get(self, kind: str, ids: Sequence[str] | None, names: Sequence[str]) -> list[Record]:
+        """See Reader. What an update will need of the rows is read along and remembered."""
+        plan = self._plans[kind]
+        picker = plan.picker(names)
+        if ids is None or not picker.first_only:
+            return super().get(kind, ids, names)
+        if len(ids) == 1:
+            rows = [(ids[0], *row) for row in self._db.execute(plan.find, (ids[0],))]
+        else:
+            rows = self._db.execute(plan.find_all, (encode_json(list(dict.fromkeys(ids))).decode(),)).fetchall()
+        for id, *row in rows:
+            self._remember(plan, id, tuple(row))
+        return picker.records([(row[0], row[4]) for row in rows])
 
     def changes(self, kind: str, since: int, limit: int | None) -> Changes:
         """See Reader."""
@@ -157,48 +178,40 @@ class SqliteTxn(SqliteReader):
         """See Txn. KeyError when there is no such record, or with the id of a referenced blob that the account has not, before
         anything is written; ValueError for a name that is none of the type's stored properties."""
         plan = self._plans[kind]
-        if not plan.known.issuperset(changed) or "id" in changed:
-            raise ValueError(f"{kind} cannot change {', '.join(sorted(set(changed) - set(plan.stored)))}")
-        num, _, group, json = self._found(plan, id)
-        by_segment: dict[str, Record] = {}
-        for prop, value in changed.items():
-            by_segment.setdefault(plan.segment_of[prop], {})[prop] = value
-        old: dict[str, msgspec.Raw] = {}
-        written: dict[str, bytes] = {}
-        for segment, values in by_segment.items():
-            raw = decode_raw(json if not segment else self._segment(plan, segment, num))
-            old |= raw
-            merged: dict[str, Any] = raw | values
-            written[segment] = encode_json(merged)
-        self._refer(self._reference_changes(plan, changed, old))
-        modseq = self.pending.changed(kind)
-        sets, bindings = ["changed = ?"], [modseq]
-        if not changed or not plan.counters.issuperset(changed):
-            sets.append("settled = ?")
-            bindings.append(modseq)
-        for prop in plan.indexed:
-            if prop in changed:
-                sets.append(f"{plan.column[prop]} = ?")
-                bindings.append(plan.column_value(prop, changed[prop]))  # type: ignore[arg-type]
-        if "" in written:
-            sets.append("json = ?")
-            bindings.append(written.pop(""))  # type: ignore[arg-type]
-        self._db.execute(f"UPDATE {plan.r} SET {', '.join(sets)} WHERE num = ?", (*bindings, num))
-        for segment, whole in written.items():
+        shape = plan.shape(tuple(changed))
+        num, created, group, json = self._found(plan, id)
+        old: dict[str, Json] = {}
+        written: list[tuple[str, bytes]] = []
+        if not shape.further:
+            if shape.first:
+                old = decode_raw(json)
+                json = encode_json(old | changed)
+        else:
+            for segment, names in shape.further:
+                raw: dict[str, Json] = decode_raw(self._segment(plan, segment, num))
+                written.append((segment, encode_json(raw | {name: changed[name] for name in names})))
+                old |= raw
+            if shape.first:
+                raw = decode_raw(json)
+                json = encode_json(raw | {name: changed[name] for name in changed if not plan.segment_of[name]})
+                old |= raw
+        if shape.blob_refs:
+            self._refer(_reference_changes(plan, shape.blob_refs, changed, old))
+        bindings: list[Any] = [self.pending.changed(kind)] * shape.marks
+        for prop in shape.columns:
+            bindings.append(plan.column_value(prop, changed[prop]))
+        if shape.first:
+            bindings.append(json)
+        bindings.append(num)
+        self._db.execute(shape.statement, bindings)
+        if shape.moves_group:
+            self._rows_seen.pop((kind, id), None)
+        else:
+            self._remember(plan, id, (num, created, group, json))
+        for segment, whole in written:
             self._db.execute(plan.update_segment[segment], (whole, num))
-        for prop in plan.members:
-            if prop in changed:
-                self._reenrol(
-                    plan, prop, num, group, set(_value(old.get(prop)) or ()), set(_value(changed[prop]) or ())
-                )
-
-    def _reference_changes(self, plan: Plan, changed: Record, old: Mapping[str, Json]) -> Counter[str]:
-        refs: Counter[str] = Counter()
-        for prop in plan.blob_refs:
-            if prop in changed:
-                refs.update(plan.blobs_of(prop, _value(changed[prop])))
-                refs.subtract(plan.blobs_of(prop, _value(old.get(prop))))
-        return refs
+        for prop in shape.members:
+            self._reenrol(plan, prop, num, group, set(_value(old.get(prop)) or ()), set(_value(changed[prop]) or ()))
 
     def _reenrol(self, plan: Plan, prop: str, num: int, group: Any, before: set[str], after: set[str]) -> None:
         if before == after:
@@ -209,11 +222,16 @@ class SqliteTxn(SqliteReader):
         for member in after - before:
             self._join(plan, prop, member, num, group, alone)
 
-    def _found(self, plan: Plan, id: str) -> tuple[int, int, Any, bytes]:
-        row: tuple[int, int, Any, bytes] | None = self._db.execute(plan.find, (id,)).fetchone()
+    def _found(self, plan: Plan, id: str) -> Row:
+        row: Row | None = self._rows_seen.get((plan.name, id)) or self._db.execute(plan.find, (id,)).fetchone()
         if row is None:
             raise KeyError(id)
         return row
+
+    def _remember(self, plan: Plan, id: str, row: Row) -> None:
+        if len(self._rows_seen) >= _REMEMBERED:
+            self._rows_seen.clear()
+        self._rows_seen[plan.name, id] = row
 
     def _segment(self, plan: Plan, segment: str, num: int) -> bytes:
         row = self._db.execute(f"SELECT json FROM {plan.s[segment]} WHERE num = ?", (num,)).fetchone()
@@ -238,6 +256,7 @@ class SqliteTxn(SqliteReader):
         needed = {plan.segment_of[prop] for prop in (*plan.members, *plan.blob_refs)} - {""}
         for segment in needed:
             old |= decode_raw(self._segment(plan, segment, num))
+        self._rows_seen.pop((kind, id), None)
         modseq = self.pending.changed(kind, -1)
         if plan.members:
             alone = plan.group is None or not self._db.execute(plan.group_others, (group, num)).fetchone()
@@ -300,6 +319,14 @@ class SqliteTxn(SqliteReader):
             self._db.execute("INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)", (name, value))
 
     # ---- blobs
+
+    def _blob(self, blob_id: str) -> tuple[int, bytes, int, int] | None:
+        found = self._blobs_seen.get(blob_id)
+        if found is None:
+            found = super()._blob(blob_id)
+            if found is not None:
+                self._blobs_seen[blob_id] = found
+        return found
 
     def _refer(self, changes: Mapping[str, int]) -> None:
         """Adds to blobs' references. KeyError, before anything is written, with an id that the account has not."""
@@ -368,9 +395,18 @@ class SqliteTxn(SqliteReader):
 
     def forget_blobs(self, nums: Iterable[int], size: int) -> None:
         """Removes blobs that nothing refers to, ``size`` octets in all. Their files go after the commit."""
+        self._blobs_seen.clear()
         for num in nums:
             self._db.execute("DELETE FROM blob WHERE num = ?", (num,))
         self.pending.stored(-size)
+
+
+def _reference_changes(plan: Plan, props: Iterable[str], changed: Record, old: Mapping[str, Json]) -> Counter[str]:
+    refs: Counter[str] = Counter()
+    for prop in props:
+        refs.update(plan.blobs_of(prop, _value(changed[prop])))
+        refs.subtract(plan.blobs_of(prop, _value(old.get(prop))))
+    return refs
 
 
 def _value(value: Json) -> Json:
