@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,7 @@ from flaskmail.accounts.principals import Principal, new_account_id
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
 from flaskmail.errors import ConfigError, Problem, StoreError
-from flaskmail.jmap.context import AccountAccess, Context, Limits
+from flaskmail.jmap.context import REQUEST_SECONDS, AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.method import Capability
@@ -209,6 +210,7 @@ class Server:
             accounts=now.accounts(principal),
             username=principal.name,
             blob_finders=now.blob_finders,
+            deadline=time.monotonic() + REQUEST_SECONDS,
         )
 
     def session(self, principal: Principal, base_url: str) -> Session:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from flaskmail.errors import MethodError
 from flaskmail.jmap.storage import Json, Reader, Store
 
 if TYPE_CHECKING:
     from flaskmail.jmap.datatype import DataType
+
+
+REQUEST_SECONDS = 30.0
+"""How long the method calls of one request may take together (RFC 8620 section 8.4)."""
+
+ANSWER_OCTETS = 100_000_000
+"""About how much of header fields, body values and stored JSON one request is answered; beyond, calls are requestTooLarge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +88,27 @@ class Context:
     blob_finders: tuple[BlobFinder, ...] = ()
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     scratch: dict[str, Json] = field(default_factory=dict)
+    deadline: float = math.inf
+    """time.monotonic() after which ``check_time`` refuses."""
+    room: int = ANSWER_OCTETS
+    """How many octets of answers are left; see ``spend``."""
+
+    def check_time(self) -> None:
+        """MethodError ``serverUnavailable`` when the request has taken too long; for whatever goes over many records."""
+        if time.monotonic() > self.deadline:
+            raise MethodError("serverUnavailable", "This request takes too long; ask for less at once.")
+
+    def spend(self, octets: int) -> None:
+        """Counts what an answer adds, about. MethodError ``requestTooLarge`` when there is no room left; what comes first has
+        room in any case."""
+        if self.room <= 0:
+            raise MethodError("requestTooLarge", "The answer would be too large; ask for less at once.")
+        self.room -= octets
 
     def find_blob(self, reader: Reader, blob_id: str) -> BlobContent | None:
-        """A blob that the reader's account has, stored or derived by a type; None otherwise."""
+        """A blob that the reader's account has, stored or derived by a type; None otherwise. MethodError when the request's
+        time is over: a derived blob may cost a look through a whole message."""
+        self.check_time()
         info = reader.blob(blob_id)
         if info is not None:
             return BlobContent(

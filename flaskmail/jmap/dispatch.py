@@ -110,6 +110,7 @@ class Engine:
             method = self.methods.get(call.name)
             if method is None or method.capability not in opted:
                 raise self._unknown(call.name, method)
+            ctx.check_time()
             arguments = references.resolve(call.arguments, responses)
             ctx.account = _account(ctx, method, arguments) if method.account else None
             answer = method.call(ctx, arguments)

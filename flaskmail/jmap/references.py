@@ -13,6 +13,12 @@ from flaskmail.values.checks import shown
 OCTETS = 2_000_000
 """How much JSON the references of one request may bring in."""
 
+STEPS = 500_000
+"""How many items the "*" of all references of one request may look at."""
+
+MOST = 1000
+"""How many references one request may have."""
+
 Response = tuple[str, Json, str]
 """Name, arguments, method call id."""
 
@@ -24,6 +30,8 @@ class References:
     def __init__(self, limits: Limits) -> None:
         self._items = max(limits.maxObjectsInGet, limits.maxObjectsInSet)
         self._octets = min(OCTETS, limits.maxSizeRequest)
+        self._steps = pointer.Steps(STEPS)
+        self._left = MOST
 
     def resolve(self, arguments: Record, responses: Sequence[Response]) -> Record:
         """The arguments with every "#name" replaced by "name" and the value that it refers to.
@@ -48,6 +56,9 @@ class References:
         return out
 
     def _one(self, name: str, reference: Json, responses: Sequence[Response]) -> Json:
+        self._left -= 1
+        if self._left < 0:
+            raise _invalid(name, f"is one more than the {MOST} references that a request may have")
         if not isinstance(reference, dict):
             raise _invalid(name, "is no object")
         result_of, response_name, path = (reference.get(member) for member in ("resultOf", "name", "path"))
@@ -60,7 +71,7 @@ class References:
         if found_name != response_name:
             raise _invalid(name, f"refers to {shown(response_name)}, but the answer was {shown(found_name)}")
         try:
-            value = pointer.resolve(result, path, star=True, limit=self._items)
+            value = pointer.resolve(result, path, star=True, limit=self._items, steps=self._steps)
         except pointer.PointerError as error:
             raise _invalid(name, f"does not resolve: {error}") from None
         return self._bounded(name, value)

@@ -27,6 +27,16 @@ class PatchError(ValueError):
     """A PatchObject cannot be applied (``invalidPatch``); the message says why in a sentence."""
 
 
+class Steps:
+    """How many items "*" may still look at; many resolutions can share one. Without it a few octets of pointer could walk through
+    a large document again and again. left: what remains."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
 def parse(pointer: str) -> tuple[str, ...]:
     """The unescaped tokens of an RFC 6901 pointer; () for "", the whole document. PointerError when malformed."""
     if pointer == "":
@@ -41,14 +51,16 @@ def escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1")
 
 
-def resolve(document: Any, pointer: str, *, star: bool = False, limit: int | None = None) -> Any:
+def resolve(
+    document: Any, pointer: str, *, star: bool = False, limit: int | None = None, steps: Steps | None = None
+) -> Any:
     """The value that ``pointer`` names in ``document``.
 
     With ``star`` a token "*" on an array applies the rest to each item and flattens results that are arrays, once (RFC 8620
-    section 3.7); TooMany when such an array has more than ``limit`` items. ``msgspec.Raw`` values on the way, and the
-    one at its end, are decoded. PointerError when the pointer is malformed or names nothing.
+    section 3.7); TooMany when such an array has more than ``limit`` items, or ``steps`` are used up. ``msgspec.Raw`` values on
+    the way, and the one at its end, are decoded. PointerError when the pointer is malformed or names nothing.
     """
-    return _resolve(document, parse(pointer), 0, star, limit)
+    return _resolve(document, parse(pointer), 0, star, (limit, steps))
 
 
 def apply_patch(
@@ -131,7 +143,10 @@ def _tokens(path: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in path.split("/"))
 
 
-def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, limit: int | None) -> Any:
+_Bounds = tuple[int | None, Steps | None]
+
+
+def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, bounds: _Bounds) -> Any:
     for at in range(start, len(tokens)):
         if type(value) is msgspec.Raw:
             value = _opened(value)
@@ -142,7 +157,7 @@ def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, limit:
             value = value[token]
         elif isinstance(value, (list, tuple)):
             if star and token == "*":
-                return _spread(value, tokens, at + 1, limit)
+                return _spread(value, tokens, at + 1, bounds)
             if _INDEX.fullmatch(token) is None or int(token) >= len(value):
                 raise PointerError(f"{shown(token)} is no index of an array of {len(value)}.")
             value = value[int(token)]
@@ -163,10 +178,15 @@ _open_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _open_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, limit: int | None) -> list[Any]:
+def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, bounds: _Bounds) -> list[Any]:
     out: list[Any] = []
+    limit, steps = bounds
+    if steps is not None:
+        steps.left -= len(items)
+        if steps.left < 0:
+            raise TooMany('The "*" of this request look at too many items.')
     for item in items:
-        found = _resolve(item, tokens, start, True, limit)
+        found = _resolve(item, tokens, start, True, bounds)
         if isinstance(found, (list, tuple)):
             out.extend(found)
         else:

@@ -70,13 +70,15 @@ class Email(DataType):
     def compute(
         self, ctx: Context, reader: Reader, records: list[Record], names: Sequence[str], arguments: Mapping[str, Json]
     ) -> None:
-        """Header fields, body values, and the body properties asked for."""
+        """Header fields, body values, and the body properties asked for. MethodError when that is too much for one request."""
         for record in records:
+            ctx.check_time()
 
             def read(start: int, end: int | None, blob_id: str = record.get("blobId", "")) -> bytes:
                 return reader.read_blob(blob_id, start, end)
 
             showing.show(record, read, names, arguments)
+            ctx.spend(showing.weight(record, names, arguments))
 
     # ---- /set, /copy
     def prepare_create(self, ctx: Context, reader: Reader, sent: Record) -> Prepared:

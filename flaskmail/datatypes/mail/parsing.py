@@ -35,6 +35,7 @@ def _parse(ctx: Context, arguments: Record) -> Record:
     missing: list[str] = []
     with ctx.store.read(account_id(arguments)) as reader:
         for blob_id in ids:
+            # Also a look at the time.
             blob = ctx.find_blob(reader, blob_id)
             if blob is None:
                 missing.append(blob_id)
@@ -43,6 +44,7 @@ def _parse(ctx: Context, arguments: Record) -> Record:
             if shown is None:
                 refused.append(blob_id)
             else:
+                ctx.spend(showing.weight(shown, names, arguments))
                 parsed[blob_id] = shown
     return {
         "accountId": arguments["accountId"],

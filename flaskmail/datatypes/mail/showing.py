@@ -20,6 +20,9 @@ Read = Callable[[int, int | None], bytes]
 
 _AT_ONCE = 256 * 1024
 """Octets of a message that are read although not all of them may be needed."""
+MAX_BODY_PROPERTIES = 100
+"""How many names ``bodyProperties`` may have: each is answered for every part."""
+
 _PARTS = ("bodyStructure", "textBody", "htmlBody", "attachments")
 _FETCHED: Mapping[str, str] = {"fetchTextBodyValues": "textBody", "fetchHTMLBodyValues": "htmlBody"}
 
@@ -29,6 +32,8 @@ def body_properties(value: Json) -> str | None:
     wrong = checks.list_of(checks.text)(value)
     if wrong is not None:
         return wrong
+    if len(value) > MAX_BODY_PROPERTIES:
+        return f"may have at most {MAX_BODY_PROPERTIES} names"
     unknown = [name for name in value if not (name in BODY_PROPERTIES or _is_made(name) or name == "subParts")]
     return f"has unknown names: {checks.listed(unknown)}" if unknown else None
 
@@ -76,6 +81,27 @@ def show(record: Record, read: Read, names: Sequence[str], arguments: Mapping[st
     wanted = arguments.get("bodyProperties")
     if wanted is not None:
         _select(record, read, [name for name in names if name in _PARTS], wanted)
+
+
+def weight(record: Record, names: Sequence[str], arguments: Mapping[str, Json]) -> int:
+    """About how many octets of JSON ``show`` has added to the record."""
+    made = sum(1 for name in names if _is_made(name))
+    total = made * int(record.get("_head", 0))
+    total += sum(len(part["value"]) for part in (record.get("bodyValues") or {}).values())
+    wanted = arguments.get("bodyProperties")
+    if wanted is not None:
+        total += 32 * len(wanted) * sum(_parts(record[name]) for name in names if name in _PARTS)
+    return total
+
+
+def _parts(shown: Json) -> int:
+    waiting, count = [shown], 0
+    while waiting:
+        one = waiting.pop()
+        below = one if isinstance(one, list) else (one or {}).get("subParts") or ()
+        count += len(below)
+        waiting.extend(below)
+    return count
 
 
 def header_fields(head: bytes) -> mime_headers.Headers:

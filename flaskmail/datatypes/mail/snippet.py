@@ -208,6 +208,7 @@ def _of_emails(ctx: Context, reader: Reader, ids: Sequence[str], wanted: Wanted)
     characters, octets = MAX_TEXTS, MAX_OCTETS
     out: list[Record] = []
     for record in reader.get("Email", ids, ("blobId", "size", "subject")):
+        ctx.check_time()
         preview = None
         if wanted.body and characters > 0 and octets > 0:
             body = bodies.body_text(ctx, reader, record)

@@ -76,6 +76,7 @@ class Creations:
         }
 
     def _prepare_one(self, reader: Reader, key: str) -> bool:
+        self._ctx.check_time()
         try:
             sent = substituted(self._xrefs, self._create[key], self.lookup)
             self._prepared[key] = self._prepare(reader, sent)

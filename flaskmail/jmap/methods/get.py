@@ -13,7 +13,6 @@ from flaskmail.jmap.method import Method
 from flaskmail.jmap.methods.arguments import account_id, check_arguments, state_text, text_list_or_null, unknown_names
 from flaskmail.jmap.storage import Json, Reader, Record
 
-
 MAX_PROPERTIES = 250
 """How many properties one call may name; a grammar of properties (``header:…``) has no end."""
 

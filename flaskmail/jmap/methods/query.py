@@ -23,6 +23,9 @@ MAX_DEPTH = 32
 MAX_SIZE = 5000
 """How many operators, conditions and list items a filter may hold together."""
 
+MAX_WORDS = 500
+"""How many words all search texts of a filter may have together."""
+
 MAX_SORT = 16
 """How many Comparators a sort may have."""
 
@@ -105,18 +108,21 @@ def parse_filter(kind: DataType, given: Json) -> tuple[Condition, bool]:
     calculated (``Filter.local``).
 
     MethodError invalidArguments: it is no filter, or a value has the wrong type; unsupportedFilter: a property that the type
-    does not declare, or more than MAX_DEPTH, MAX_SIZE or ``parse_search`` allow. RFC 8620 section 5.5.
+    does not declare, or more than MAX_DEPTH, MAX_SIZE, MAX_WORDS or ``parse_search`` allow. RFC 8620 section 5.5.
     """
     if given is None:
         return And(()), True
     parser = _FilterParser(kind)
     condition = parser.parse(given)
+    words = 0
     for one in operands(condition):
         if isinstance(one, Matches):
             try:
-                parse_search(one.query)
+                words += max(1, len(parse_search(one.query)))
             except QueryTooLong as error:
                 raise MethodError("unsupportedFilter", f"The filter cannot be processed: {error}.") from None
+            if words > MAX_WORDS:
+                raise MethodError("unsupportedFilter", f"The filter searches for more than {MAX_WORDS} words in all.")
     return condition, parser.local
 
 
