@@ -49,8 +49,9 @@ def compile_setting(
     config_get: Mapping[str, Any] | None = None,
     expected: Type = Type.ANY,
 ) -> Compiled:
-    """Compile what a setting holds: a text (an expression), a number or boolean (a value), or an if-block, a list of tables
-    ``{if, then}`` and at last ``{else}``. The first condition that is true decides; ``then`` may use the captures of its ``if``.
+    """Compile what a setting holds: a text (an expression), a number or boolean (a value), or an if-block: a list of tables
+    ``{if, then}`` and at last ``{else}``, as mappings or tuples of pairs. The first condition that is true decides; ``then``
+    may use the captures of its ``if``.
 
     The other arguments are those of :func:`compile_expression`. ExpressionErrors with everything that is wrong.
     """
@@ -137,6 +138,8 @@ class _Block:
 
     def member(self, number: int, member: object) -> None:
         path, count = f"[{number}]", number + 1
+        if isinstance(member, tuple):
+            member = dict(member)
         if not isinstance(member, Mapping):
             self.wrong(f"{shortened(str(member))} where a table {{if, then}} or {{else}} is wanted", path)
             return

@@ -10,7 +10,7 @@ from flaskmail.expressions.types import octets
 
 MAX_PATTERN = 1000
 """Characters of a pattern."""
-MAX_PROGRAM = 2000
+MAX_PROGRAM = 10_000
 """Instructions of a compiled pattern: a counted repetition repeats them."""
 MAX_GROUPS = 50
 """Groups that a pattern may capture."""
