@@ -10,8 +10,10 @@ from typing import Any
 from flask import Flask, request
 
 from flaskmail.config import Settings
+from flaskmail.policy import HttpPolicy
+from flaskmail.policy.plan import of_settings
 from flaskmail.server import Server
-from flaskmail.web import discovery_blueprint, jmap_blueprint
+from flaskmail.web import accesslog, discovery_blueprint, jmap_blueprint
 from flaskmail.web.admission import install
 from flaskmail.web.front import Front
 from flaskmail.web.jmap import Api
@@ -36,9 +38,17 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
 
+    policy = HttpPolicy(
+        settings=lambda: of_settings(server.settings, server),
+        counters=lambda: server.settings.storage.path / "limits",
+        answered=accesslog.write,
+    )
+    if policy.policy.url.constant is not None:
+        app.extensions["flaskmail.url"] = policy.policy.url.constant
     if first_start:
         hooks.add(_announce_at_first_request(app))
-    app.wsgi_app = Front(app, api, hooks)  # type: ignore[method-assign]
+    app.wsgi_app = Front(app, api, {*hooks, policy.after_request})  # type: ignore[method-assign]
+    policy.init_app(app)
     return app
 
 
@@ -73,7 +83,7 @@ def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None
     settings = server.settings
     scheme = scheme or ("https" if settings.server.tls.certificate else "http")
     address = addresses[0] if addresses else bound(settings.server.bind[0])
-    sys.stderr.write(greeting(address, scheme, settings.server.http.url, password))
+    sys.stderr.write(greeting(address, scheme, app.extensions.get("flaskmail.url"), password))
     sys.stderr.flush()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from flaskmail.config import Settings, adopt, diff, load, merge
 from flaskmail.errors import ConfigError, FlaskmailError
+from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
 _WORKERS = {"gthread": "flaskmail.gunicornworker.Worker"}
 
@@ -92,9 +93,12 @@ globals().update(options(settings))
 
 def on_starting(server: Any) -> None:
     """A hook of gunicorn's, in the master before it forks: responses do not say which server software this is."""
+    import gunicorn
     from gunicorn.http import wsgi
 
-    wsgi.SERVER = "flaskmail"
+    # Unless the settings say so; the application is loaded by now.
+    if wsgi.SERVER == gunicorn.SERVER:
+        wsgi.SERVER = "flaskmail"
 
 
 def when_ready(server: Any) -> None:

@@ -37,7 +37,7 @@ from flask.testing import FlaskClient
 
 from flaskmail.app import create_app
 from flaskmail.config import Settings, load
-from flaskmail.config.settings import Argon2, Storage
+from flaskmail.config.settings import Argon2, ServerHttpRateLimit, Storage
 from flaskmail.server import Server, StoreMaker, sqlite_store
 
 PASSWORD = "correct horse battery"
@@ -162,7 +162,8 @@ def make_server(
 ) -> MadeServer:
     """A server with its data in a temporary folder. plugins: objects with hooks; config: TOML text, as in ``config.toml``.
 
-    Passwords cost next to nothing to check unless ``config`` says something else. ConfigError when something is wrong."""
+    Passwords cost next to nothing to check, and requests are not limited, unless ``config`` says something else.
+    ConfigError when something is wrong."""
     folder = tempfile.TemporaryDirectory(prefix="flaskmail-")
     try:
         server = Server(_settings(Path(folder.name), config), store=_store(store), plugins=plugins)
@@ -179,7 +180,13 @@ def _settings(folder: Path, config: str) -> Settings:
     authentication = settings.authentication
     if authentication.argon2 == Argon2():
         authentication = dataclasses.replace(authentication, argon2=Argon2(memory=8192, time_cost=1))
-    return dataclasses.replace(settings, storage=Storage(path=folder / "data"), authentication=authentication)
+    server = settings.server
+    if not any(key.startswith("server.http.rate-limit.") for key in settings.origins):
+        http = dataclasses.replace(server.http, rate_limit=ServerHttpRateLimit(anonymous=None, account=None))
+        server = dataclasses.replace(server, http=http)
+    return dataclasses.replace(
+        settings, storage=Storage(path=folder / "data"), authentication=authentication, server=server
+    )
 
 
 def _store(store: str | StoreMaker) -> StoreMaker:
@@ -267,12 +274,13 @@ def live_server(
 ) -> Iterator[LiveServer]:
     """gunicorn on an ephemeral port of the loopback interface, stopped at the end.
 
-    config: TOML text of ``config.toml``, without ``server.bind``. folder: where it runs, kept afterwards; default a
-    temporary one. arguments: gunicorn's, after ``-b``. python_path: put first on the import path. tls: trusts the
-    certificate that ``config`` names. RuntimeError with the log when it does not serve within ``wait`` seconds."""
+    config: TOML text of ``config.toml``, without ``server.bind``; requests are limited only if it has a ``rate-limit``.
+    folder: where it runs, kept afterwards; default a temporary one. arguments: gunicorn's, after ``-b``.
+    python_path: put first on the import path. tls: trusts the certificate that ``config`` names. RuntimeError with the log when it does not serve within ``wait`` seconds."""
     with tempfile.TemporaryDirectory(prefix="flaskmail-") as temporary:
         where = folder or Path(temporary)
-        (where / "config.toml").write_text(config, encoding="utf-8")
+        limits = "" if "rate-limit" in config else "\n[server.http.rate-limit]\nanonymous = false\naccount = false\n"
+        (where / "config.toml").write_text(config + limits, encoding="utf-8")
         environment = _environment() | ({"PYTHONPATH": str(python_path)} if python_path else {})
         with (where / "log").open("wb") as log:
             command = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *arguments]

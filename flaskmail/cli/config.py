@@ -14,6 +14,7 @@ from flaskmail.config import load
 from flaskmail.config.documents import example as example_file
 from flaskmail.config.documents import in_force, page
 from flaskmail.errors import ConfigError
+from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
 
 @click.group()

@@ -9,13 +9,15 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 T = TypeVar("T")
+
+Rules = str | tuple[tuple[tuple[str, str], ...], ...]
+"""The text of an expression, or of the blocks of a list of rules, each as (name, text) pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +165,6 @@ def _parse_listener(value: object, folder: Path) -> str:
     return value
 
 
-def _parse_url(value: object, folder: Path) -> str:
-    if not isinstance(value, str) or re.search(r"[^\x21-\x7e]", value):
-        raise ValueError
-    try:
-        parts = urlsplit(value)
-        port, host = parts.port, parts.hostname or ""
-    except ValueError:
-        raise ValueError from None
-    _refuse(parts.scheme not in ("http", "https"))
-    _refuse("@" in parts.netloc, "a URL without a user name or password, like 'https://mail.example.org'")
-    _refuse(
-        "?" in value or "#" in value, "a URL without a query or fragment, like 'https://mail.example.org/jmap-server'"
-    )
-    _refuse(parts.netloc.endswith(":") or port == 0)
-    _refuse(not (_is_ipv6(host) if "[" in parts.netloc else _is_host(host)))
-    _refuse(not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", parts.path) or bool({".", ".."} & set(parts.path.split("/"))))
-    return value.rstrip("/")
-
-
 def _parse_path(value: object, folder: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
@@ -207,6 +190,20 @@ def _parse_log(value: object, folder: Path) -> str | None:
     return "-" if value == "-" else str(_parse_path(value, folder))
 
 
+def _parse_text(value: object, folder: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+def _parse_texts(value: object, folder: Path) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError
+    texts = tuple(one for one in value if isinstance(one, str))
+    _refuse(len(texts) != len(value))
+    return texts
+
+
 def _parse_names(value: object, folder: Path) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError
@@ -217,6 +214,50 @@ def _parse_names(value: object, folder: Path) -> tuple[str, ...]:
 
 def _parse_paths(value: object, folder: Path) -> tuple[Path, ...]:
     return tuple(_parse_path(name, folder) for name in _parse_names(value, folder))
+
+
+def _parse_rules(value: object, folder: Path) -> Rules:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    blocks = []
+    for block in value:
+        _refuse(not isinstance(block, dict), 'tables like { if = "…", then = "…" } and { else = "…" } in the list')
+        parts = []
+        for name, text in block.items():
+            _refuse(
+                not isinstance(text, (str, int)) or isinstance(text, bool),
+                f"an expression in quotes after {quote(name)}",
+            )
+            parts.append((name, str(text)))
+        blocks.append(tuple(parts))
+    return tuple(blocks)
+
+
+def _write_rules(value: Rules) -> str:
+    if isinstance(value, str):
+        return quote(value)
+    blocks = ("{ " + ", ".join(f"{name} = {quote(text)}" for name, text in block) + " }" for block in value)
+    return f"[{', '.join(blocks)}]"
+
+
+def _parse_status(value: object, folder: Path) -> Rules:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _parse_rules(value, folder)
+
+
+def _parse_flag_or_table(value: object, folder: Path) -> bool | tuple[tuple[str, object], ...]:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return tuple(value.items())
+
+
+def _write_flag_or_table(value: bool | tuple[tuple[str, object], ...]) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "{ " + ", ".join(f"{name} = {json.dumps(one)}" for name, one in value) + " }"
 
 
 def _write_list(values: tuple[object, ...]) -> str:
@@ -267,6 +308,17 @@ def choice(*names: str) -> Kind[str]:
     return Kind(f"one of {', '.join(quote(name) for name in names)}", parse, quote)
 
 
+def choices(*names: str) -> Kind[tuple[str, ...]]:
+    """A list of some of the names."""
+
+    def parse(value: object, folder: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(one not in names for one in value):
+            raise ValueError
+        return tuple(value)
+
+    return Kind(f"a list of some of {', '.join(quote(name) for name in names)}", parse, _write_list)
+
+
 def optional(kind: Kind[T]) -> Kind[T | None]:
     """The kind, or None when the setting is left out; TOML has no null, so None cannot be written."""
 
@@ -280,8 +332,12 @@ BOOLEAN: Kind[bool] = Kind("true or false", _parse_bool, lambda value: "true" if
 BIND: Kind[tuple[str, ...]] = Kind(
     "a list of addresses like '127.0.0.1:8080', '[::1]:8080' or 'unix:/run/flaskmail.sock'", _parse_bind, _write_list
 )
-URL: Kind[str] = Kind(
-    "a base URL: http or https, a host, perhaps a port and a path, like 'https://mail.example.org'", _parse_url, quote
+EXPRESSION: Kind[Rules] = Kind(
+    'an expression, or a list of tables { if = "…", then = "…" } … { else = "…" }', _parse_rules, _write_rules
+)
+STATUS: Kind[Rules] = Kind("a status, or an expression that gives one", _parse_status, _write_rules)
+FLAG_OR_TABLE: Kind[bool | tuple[tuple[str, object], ...]] = Kind(
+    "true, false or a table", _parse_flag_or_table, _write_flag_or_table
 )
 PATH: Kind[Path] = Kind("a path", _parse_path, lambda value: quote(str(value)))
 FILE: Kind[Path] = Kind("the path of a file", _parse_file, lambda value: quote(str(value)))
@@ -290,8 +346,15 @@ LOG: Kind[str | None] = Kind(
     _parse_log,
     lambda value: "false" if value is None else quote(value),
 )
+TEXT: Kind[str] = Kind("a text", _parse_text, quote)
+TEXTS: Kind[tuple[str, ...]] = Kind("a list of texts", _parse_texts, _write_list)
 NAMES: Kind[tuple[str, ...]] = Kind("a list of names", _parse_names, _write_list)
 PATHS: Kind[tuple[Path, ...]] = Kind("a list of folders", _parse_paths, _write_list)
 RATE: Kind[Rate] = Kind(
     "a rate, like '10/1m'", lambda value, folder: parse_rate(value), lambda value: quote(str(value))
+)
+LIMIT: Kind[Rate | None] = Kind(
+    "a rate, like '10/1m', or false for no limit",
+    lambda value, folder: None if value is False else parse_rate(value),
+    lambda value: "false" if value is None else quote(str(value)),
 )

@@ -7,14 +7,16 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli
 
 from flaskmail.config.settings import Declaration, Settings, build, declarations, subsections
 from flaskmail.errors import ConfigError, Problem
+
+T = TypeVar("T")
 
 CONFIG_VARIABLE = "FLASKMAIL_CONFIG"
 """Names the settings file; without it ``./config.toml`` is read when it is there."""
@@ -25,6 +27,27 @@ MAX_FILE_SIZE = 1_000_000
 """Octets of a settings file, or of a file that a ``%{file:…}%`` names."""
 
 _MACRO = re.compile(r"%\{([^{}]*)\}%")
+
+
+Check = Callable[[Settings], Iterable[Problem]]
+CHECKS: list[Check] = []
+"""Further checks of whole settings, by parts of the house that stand higher: what they find is reported with everything else.
+The file is filled in here. Their keys may go on behind the key of a setting, with ``[0]`` or ``.name``."""
+
+
+def read_section(table: Mapping[str, Any], prefix: str, section: type[T]) -> tuple[T, list[Problem]]:
+    """A section from a mapping with its keys, as in a file, and what is wrong with it, keys without the prefix.
+
+    prefix: the section's dotted name with a dot at its end."""
+    problems: list[Problem] = []
+    reader = _Reader(None, Path.cwd(), os.environ, problems)
+    reader.table(table, prefix, section)
+
+    def short(problem: Problem) -> Problem:
+        key, hint = problem.key.removeprefix(prefix), problem.hint.removeprefix(prefix)
+        return dataclasses.replace(problem, where="settings", key=key, hint=hint)
+
+    return build(reader.values, section, prefix), [short(problem) for problem in problems]
 
 
 class _Trouble(Exception):
@@ -58,6 +81,9 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
         values.setdefault("storage.path", here / Settings().storage.path)
     settings = build(values, Settings)
     problems += _across(settings, reader)
+    failed = {problem.key for problem in problems}
+    for check in CHECKS:
+        problems += (reader.found_later(one) for one in check(settings) if _setting(one.key) not in failed)
     if problems:
         raise ConfigError(problems)
     return dataclasses.replace(settings, source=source, origins=origins, written=reader.written)
@@ -112,6 +138,14 @@ class _Reader:
     def wrong(self, key: str, found: str, expected: str, hint: str = "") -> None:
         """Note a problem."""
         self.problems.append(Problem(str(self.source), key, found, expected, hint))
+
+    def found_later(self, problem: Problem) -> Problem:
+        """A problem that a check found, for the report: with the file, and without what a macro stands for."""
+        key = _setting(problem.key)
+        if key in self.written:
+            expected = self.known[key].kind.expected
+            problem = Problem("", problem.key, self.written[key], expected)
+        return dataclasses.replace(problem, where=str(self.source or "the defaults"))
 
     def table(self, table: Mapping[str, Any], prefix: str, section: type[Any]) -> None:
         """Read one table and those in it."""
@@ -185,6 +219,11 @@ class _Reader:
     def nearest_table(self, key: str) -> str:
         """The known table that was most likely meant, or ""."""
         return next(iter(difflib.get_close_matches(key, set(_tables()), 1, 0.6)), "")
+
+
+def _setting(key: str) -> str:
+    """The key of the setting that a longer key lies in."""
+    return key.partition("[")[0]
 
 
 def _tables(section: type[Any] = Settings, prefix: str = "") -> Iterator[str]:

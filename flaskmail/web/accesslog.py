@@ -11,6 +11,8 @@ from typing import Any
 
 from flask import Response, request
 
+from flaskmail.policy.adapter import PEER
+
 log = logging.getLogger("flaskmail.access")
 
 STARTED = "flaskmail.started"
@@ -40,12 +42,14 @@ def line(environ: dict[str, Any], status: int, length: int | None, seconds: floa
     """time client peer scheme method path status bytes duration account; ``-`` for what is not known.
 
     The path is without its query, which may carry secrets. length: octets of the body."""
-    peer = printable(environ.get("REMOTE_ADDR") or "")
+    client = environ.get("REMOTE_ADDR") or ""
+    peer = environ.get(PEER, client)
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     if not path.isascii():
         path = path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
     return (
-        f"{_clock(int(time.time()))} {peer} {peer} {printable(environ.get('wsgi.url_scheme', ''))} "
+        f"{_clock(int(time.time()))} {printable(client)} {printable(peer)} "
+        f"{printable(environ.get('wsgi.url_scheme', ''))} "
         f"{printable(environ.get('REQUEST_METHOD', ''))} {printable(path)} {status} {'-' if length is None else length} "
         f"{seconds * 1000:.1f}ms {printable(environ.get(ACCOUNT, ''))}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,17 +12,16 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from flaskmail.accounts.principals import Principal
+from flaskmail.decisions.addresses import is_host_header
 from flaskmail.errors import RequestError, StoreError
+from flaskmail.policy import HttpPolicy
+from flaskmail.policy.adapter import POLICY, base_url_without_policy
 from flaskmail.server import Server
 from flaskmail.web import accesslog, problems
 from flaskmail.web.problems import limit_error
 
 PIECE = 64 * 1024
 """Octets of a body that are in memory at once where it is not needed whole."""
-
-# RFC 9110 section 7.2, RFC 3986 section 3.2: uri-host [ ":" port ].
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
-
 
 Environ = dict[str, Any]
 """A request's WSGI environ."""
@@ -57,7 +55,8 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
 def arrive(environ: Environ) -> None:
     """The start of every request. Raises RequestError as ``check_host``."""
     environ[accesslog.STARTED] = time.perf_counter()
-    check_host(environ)
+    if POLICY not in environ:
+        check_host(environ)
 
 
 def check_host(environ: Environ) -> None:
@@ -67,34 +66,28 @@ def check_host(environ: Environ) -> None:
         # RFC 9112 section 3.2: required in HTTP/1.1.
         if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             raise RequestError(400, "The request has no Host header.")
-    elif not _HOST.fullmatch(host):
+    elif not is_host_header(host):
         raise RequestError(400, "The Host header is malformed.")
 
 
 def who(server: Server, environ: Environ) -> Principal:
     """The principal of a request. Raises RequestError 400, 401, 429 or 503."""
-    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR") or "")
+    policy: HttpPolicy | None = environ.get(POLICY)
+    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
+    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), address)
     environ[accesslog.ACCOUNT] = principal.name
+    if policy is not None:
+        policy.spend_account(environ, principal.id)
     return principal
 
 
 def base_url(server: Server, environ: Environ, prefix: str) -> str:
-    """What the URLs of the session begin with: the configured one, else localhost and the port that took the connection.
+    """What the URLs of the session begin with: the setting ``url``, never the Host header, which is the client's word.
 
-    Never the Host header, which is the client's word. prefix: the blueprint's ``url_prefix``."""
-    configured = server.settings.server.http.url
-    if configured is not None:
-        return configured.rstrip("/") + prefix
-    scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
-    return f"{scheme}://localhost{_port(environ, scheme)}{environ.get('SCRIPT_NAME', '')}{prefix}"
-
-
-def _port(environ: Environ, scheme: str) -> str:
-    port = str(environ.get("SERVER_PORT", ""))
-    # For a Unix socket gunicorn takes the port from the Host header; such a peer has no port of its own.
-    if not port.isdigit() or ("gunicorn.socket" in environ and "REMOTE_PORT" not in environ):
-        return ""
-    return "" if port == {"http": "80", "https": "443"}[scheme] else f":{port}"
+    prefix: the blueprint's ``url_prefix``."""
+    policy: HttpPolicy | None = environ.get(POLICY)
+    base = base_url_without_policy(server.settings, environ) if policy is None else policy.base_url(environ)
+    return base + prefix
 
 
 def refuse_encoding(environ: Environ) -> None:

@@ -15,6 +15,7 @@ from werkzeug.wsgi import FileWrapper
 from flaskmail.accounts.principals import Principal
 from flaskmail.errors import AccountMissing, RequestError, StoreDamaged
 from flaskmail.jmap.context import AccountAccess, BlobContent
+from flaskmail.policy.adapter import KEEP
 from flaskmail.server import Server
 from flaskmail.values.ids import is_id
 from flaskmail.web.admission import PIECE, BodyReader, announced_length, cut_short, drop
@@ -188,6 +189,7 @@ def _described(response: Response, etag: str, name: str) -> Response:
     headers["ETag"] = etag
     headers["Accept-Ranges"] = "bytes"
     # Whatever stands in a blob came from strangers: it is never to run as a page of this server.
+    request.environ[KEEP] = True
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"

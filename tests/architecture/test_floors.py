@@ -18,6 +18,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("datatypes", "store", "accounts"),
     ("delivery",),
     ("server",),
+    ("policy",),
     ("web",),
     ("app", "gunicornlog"),
     ("gunicornconf", "cli", "testing"),
@@ -30,8 +31,8 @@ FORBIDDEN = {("delivery", "store"), ("delivery", "datatypes")}
 
 # Distribution -> the places that may import it.
 OWNERS = {
-    "flask": {"web", "app", "cli", "testing"},
-    "werkzeug": {"web", "app", "cli", "testing"},
+    "flask": {"policy", "web", "app", "cli", "testing"},
+    "werkzeug": {"policy", "web", "app", "cli", "testing"},
     "jinja2": {"web", "app", "cli", "testing"},
     "click": {"cli", "app"},
     "gunicorn": {"gunicornconf", "gunicornlog"},

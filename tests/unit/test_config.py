@@ -18,6 +18,7 @@ from flaskmail.cli import main
 from flaskmail.config import Rate, Settings, declarations, diff, documents, kinds, load, merge
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.jmap.context import Limits
+from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
 
 @pytest.fixture
@@ -172,6 +173,15 @@ class TestMistakes:
             ('server.http.url = "https://h\\n"', "server.http.url"),
             ('server.http.url = "https://[::1"', "server.http.url"),
             ('server.http.url = "https://a_b..c"', "server.http.url"),
+            ("server.http.url = 3", "server.http.url"),
+            ("server.http.url = []", "server.http.url"),
+            ("server.http.url = [3]", "server.http.url"),
+            ("server.http.url = [{ if = true }]", "server.http.url"),
+            ("server.http.hsts = 1", "server.http.hsts"),
+            ('server.http.forwarded-fields = ["prefix"]', "server.http.forwarded-fields"),
+            ("server.http.headers = [1]", "server.http.headers"),
+            ("server.http.rate-limit.anonymous = true", "server.http.rate-limit.anonymous"),
+            ("lookup.default.hostname = 1", "lookup.default.hostname"),
             ('authentication.fail-rate = "10"', "authentication.fail-rate"),
             ('authentication.fail-rate = "0/1m"', "authentication.fail-rate"),
             ('account.quota = "1 B"', "account.quota"),
@@ -190,8 +200,12 @@ class TestMistakes:
             ('server.bind = "unix:/run/f.sock"', "server.bind", ("unix:/run/f.sock",)),
             ("server.access-log = false", "server.access-log", None),
             ('server.access-log = "-"', "server.access-log", "-"),
-            ('server.http.url = "https://h:8443/mail/"', "server.http.url", "https://h:8443/mail"),
-            ('server.http.url = "http://[::1]:80"', "server.http.url", "http://[::1]:80"),
+            ('server.http.url = "https://h:8443/mail/"', "server.http.url", "https://h:8443/mail/"),
+            ("server.http.hsts = true", "server.http.hsts", True),
+            ("server.http.hsts = { max-age = 0 }", "server.http.hsts", (("max-age", 0),)),
+            ("server.http.allowed-endpoint = 403", "server.http.allowed-endpoint", "403"),
+            ("server.http.rate-limit.anonymous = false", "server.http.rate-limit.anonymous", None),
+            ('server.http.rate-limit.account = "9/1h"', "server.http.rate-limit.account", Rate(9, 3600)),
             ("server.timeout = 90", "server.timeout", 90),
             ('account.quota = "1.5 GiB"', "account.quota", 3 * 2**29),
             ('authentication.fail-rate = "3/2h"', "authentication.fail-rate", Rate(3, 7200)),

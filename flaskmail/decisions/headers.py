@@ -1,0 +1,209 @@
+"""The headers that leave: what may be configured, and how it joins what the application has set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from flaskmail.decisions.mistakes import Mistake
+
+Header = tuple[str, str]
+"""(name, value)."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+_OWN = "the setting that is made for it"
+_FRAMING = "fields that do not concern the connection or the framing of messages"
+_PER_RESPONSE = "fields that are the same on every response"
+REFUSED = {
+    **dict.fromkeys(
+        [
+            "connection",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "trailers",
+            "transfer-encoding",
+            "upgrade",
+            "content-length",
+            "content-encoding",
+            "content-range",
+        ],
+        _FRAMING,
+    ),
+    **dict.fromkeys(
+        [
+            "content-type",
+            "date",
+            "set-cookie",
+            "location",
+            "www-authenticate",
+            "etag",
+            "last-modified",
+            "content-disposition",
+            "allow",
+            "retry-after",
+            "accept-ranges",
+            "ratelimit",
+            "ratelimit-policy",
+        ],
+        _PER_RESPONSE,
+    ),
+    "strict-transport-security": f"{_OWN}, hsts",
+    "vary": "no Vary: it follows from what a response depends on",
+}
+"""Names that no setting may send, and what is expected instead."""
+
+SINGLE = frozenset(
+    [
+        "server",
+        "referrer-policy",
+        "x-frame-options",
+        "x-content-type-options",
+        "x-xss-protection",
+        "x-dns-prefetch-control",
+        "x-permitted-cross-domain-policies",
+        "x-download-options",
+        "x-powered-by",
+        "cross-origin-resource-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-embedder-policy",
+        "origin-agent-cluster",
+        "expires",
+        "age",
+        "expect-ct",
+        "content-location",
+        "pragma",
+    ]
+)
+"""Fields that may stand once."""
+
+KEPT = frozenset({"content-security-policy", "x-content-type-options", "cross-origin-resource-policy"})
+"""What a download or a sign-in page says of itself stays, whatever is configured."""
+
+DEFAULTS: tuple[Header, ...] = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+"""On every response that does not say otherwise itself."""
+
+CORS_NAMES = frozenset(
+    f"access-control-{name}"
+    for name in [
+        "allow-origin",
+        "allow-credentials",
+        "expose-headers",
+        "allow-methods",
+        "allow-headers",
+        "max-age",
+        "allow-private-network",
+    ]
+)
+LIMIT_NAMES = frozenset({"ratelimit", "ratelimit-policy"})
+
+
+def read_header(line: str) -> Header:
+    """The field of a line "Name: value". Raises Mistake for what must not be sent."""
+    name, colon, value = line.partition(":")
+    name, value = name.strip(" \t"), value.strip(" \t")
+    if not colon or not _TOKEN.fullmatch(name):
+        raise Mistake(line, "a header like 'Name: value'")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise Mistake(line, "a value without control characters")
+    if not value.isascii() and any(ord(character) > 0xFF for character in value):
+        raise Mistake(line, "a value of Latin-1 characters")
+    lower = name.lower()
+    if lower.startswith("access-control-"):
+        raise Mistake(line, f"{_OWN}, permissive-cors or cors-origins")
+    if lower in REFUSED:
+        raise Mistake(line, REFUSED[lower])
+    return name, value
+
+
+def read_headers(lines: Iterable[str]) -> tuple[tuple[Header, ...], list[tuple[int, Mistake]]]:
+    """The fields in order, and what is wrong, with the index of the line."""
+    found: list[Header] = []
+    wrong: list[tuple[int, Mistake]] = []
+    for index, line in enumerate(lines):
+        try:
+            name, value = read_header(line)
+            if name.lower() in SINGLE and any(name.lower() == known.lower() for known, _ in found):
+                raise Mistake(line, f"{name} once: it is a field that may not be repeated")
+            found.append((name, value))
+        except Mistake as mistake:
+            wrong.append((index, mistake))
+    return tuple(found), wrong
+
+
+def is_no_store(value: str) -> bool:
+    """Whether a Cache-Control forbids to store."""
+    return "no-store" in value.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A ready list, and what it does to headers that are there already.
+
+    items: appended in order. defaults: lower-case names of items that give way to what is there. removed: lower-case names
+    whose lines go, although no item takes their place. vary: whether the response depends on the Origin.
+    """
+
+    items: tuple[Header, ...]
+    defaults: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    vary: bool = False
+    touches: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = frozenset(name.lower() for name, _ in self.items)
+        vary = frozenset({"vary"}) if self.vary else frozenset()
+        object.__setattr__(self, "touches", own | self.removed | vary | LIMIT_NAMES)
+        if self.vary:
+            object.__setattr__(self, "items", (*self.items, ("Vary", "Origin")))
+
+    def added(self, headers: Collection[Header]) -> tuple[Header, ...] | None:
+        """What to append to these headers; None when they need :meth:`merged`."""
+        touches = self.touches
+        for name, _ in headers:
+            if name.lower() in touches:
+                return None
+        return self.items
+
+    def merged(self, headers: Sequence[Header], *, keep: bool = False) -> list[Header]:
+        """The headers as they leave. keep: the response is a download or a sign-in page (:data:`KEPT`).
+
+        Done twice it changes nothing more."""
+        touches, defaults = self.touches, self.defaults
+        out: list[Header] = []
+        there: set[str] = set()
+        vary: list[str] = []
+        for pair in headers:
+            name = pair[0].lower()
+            if name not in touches:
+                out.append(pair)
+            elif name == "vary":
+                vary.append(pair[1])
+            elif (
+                name in defaults
+                or (name == "cache-control" and is_no_store(pair[1]))
+                or (keep and name in KEPT and name not in self.removed)
+            ):
+                there.add(name)
+                out.append(pair)
+        for pair in self.items:
+            if pair[0] == "Vary":
+                out.append(("Vary", with_origin(vary)))
+            elif pair[0].lower() not in there:
+                out.append(pair)
+        return out
+
+
+def with_origin(values: Sequence[str]) -> str:
+    """The Vary of a response that had these, and now depends on the Origin too."""
+    members = [member.strip() for value in values for member in value.split(",") if member.strip()]
+    if "*" in members:
+        return "*"
+    if not any(member.lower() == "origin" for member in members):
+        members.append("Origin")
+    return ", ".join(members)

@@ -1,0 +1,36 @@
+"""What becomes of a request that came over plain HTTP where HTTPS is expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+HEALTH = ("/healthz/live", "/healthz/ready")
+"""What a supervisor asks: never redirected, never limited."""
+EXEMPT_BELOW = "/.well-known/acme-challenge/"
+"""RFC 8555 section 8.3: a certificate is proven over plain HTTP."""
+
+BURNT = (
+    "These credentials came over a connection without encryption, where anybody on the way could read them. Take them for "
+    "stolen: change the password or revoke the token, and use the https address."
+)
+
+
+def is_exempt(path: str) -> bool:
+    """Whether a path is served over plain HTTP all the same."""
+    return path in HEALTH or path.startswith(EXEMPT_BELOW)
+
+
+def carries_credentials(environ: Mapping[str, object]) -> bool:
+    """Whether the request of this WSGI environ carries a password or token. RFC 6750 section 2.3 puts one into the query."""
+    query = str(environ.get("QUERY_STRING") or "")
+    return "HTTP_AUTHORIZATION" in environ or re.search(r"(?:^|&)access_token=", query) is not None
+
+
+def location(base: str, path: str, query: str) -> str:
+    """The address to go to. base: the public URL; path, query: as in a WSGI environ (Latin-1 of octets)."""
+    there = base + quote(path.encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~-._")
+    if query:
+        there += "?" + quote(query.encode("latin-1", "replace"), safe="/?:@!$&'()*+,;=~-._%[]")
+    return there

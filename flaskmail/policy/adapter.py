@@ -1,0 +1,418 @@
+"""HttpPolicy: the decisions, carried into WSGI and Flask. Values go in, decisions come out; nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, Response, request
+
+from flaskmail.config import Settings
+from flaskmail.config.kinds import Rules
+from flaskmail.decisions.addresses import is_host_header
+from flaskmail.decisions.client import Client
+from flaskmail.decisions.forwarded import BadForwarded
+from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.decisions.rates import Limit, client_of
+from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, is_exempt, location
+from flaskmail.errors import ConfigError, Problem, RequestError
+from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
+from flaskmail.policy.counters import Counters
+from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
+from flaskmail.policy.rules import UrlRule
+
+log = logging.getLogger("flaskmail.policy")
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+PEER = "flaskmail.peer"
+CLIENT = "flaskmail.client"
+POLICY = "flaskmail.policy"
+KEEP = "flaskmail.keep"
+"""Keys of the WSGI environ: the address of the socket's peer as text ("" for a Unix socket), the Client, the HttpPolicy; and
+what a view sets whose response is a download or a sign-in page."""
+_OUTGOING = "flaskmail.outgoing"
+_FURTHER = "flaskmail.further"
+_APPLIED = "flaskmail.applied"
+
+FORWARDING = frozenset(
+    f"HTTP_{name}"
+    for name in [
+        "FORWARDED",
+        "X_FORWARDED",
+        "X_FORWARDED_FOR",
+        "X_FORWARDED_PROTO",
+        "X_FORWARDED_HOST",
+        "X_FORWARDED_PORT",
+        "X_FORWARDED_PREFIX",
+        "X_FORWARDED_SERVER",
+        "X_FORWARDED_SSL",
+        "X_FORWARDED_PROTOCOL",
+        "X_FORWARDED_SCHEME",
+        "X_FORWARDED_BY",
+        "X_FORWARDED_URI",
+        "X_FORWARDED_PATH",
+        "X_FORWARDED_METHOD",
+        "X_ORIGINAL_FORWARDED_FOR",
+        "X_ORIGINAL_HOST",
+        "X_ORIGINAL_URL",
+        "X_REWRITE_URL",
+        "X_HOST",
+        "FORWARDED_FOR",
+        "X_REAL_IP",
+        "X_REAL_PORT",
+        "X_CLIENT_IP",
+        "CLIENT_IP",
+        "X_CLUSTER_CLIENT_IP",
+        "TRUE_CLIENT_IP",
+        "CF_CONNECTING_IP",
+        "CF_CONNECTING_IPV6",
+        "CF_PSEUDO_IPV4",
+        "CF_VISITOR",
+        "FASTLY_CLIENT_IP",
+        "FLY_CLIENT_IP",
+        "X_REMOTE_IP",
+        "X_REMOTE_ADDR",
+        "X_ORIGINATING_IP",
+        "X_AZURE_CLIENTIP",
+        "X_APPENGINE_USER_IP",
+        "CLOUDFRONT_FORWARDED_PROTO",
+        "CLOUDFRONT_VIEWER_ADDRESS",
+        "FRONT_END_HTTPS",
+        "X_URL_SCHEME",
+        "X_SCHEME",
+        "SCRIPT_NAME",
+        "PATH_INFO",
+    ]
+)
+"""Keys of the environ in which proxies, and who pretends to be one, name clients, schemes, hosts and paths. Always removed."""
+
+Source = Mapping[str, Any] | Callable[[], Policy]
+"""The settings, or what makes the policy anew in every process that serves."""
+
+
+class HttpPolicy:
+    """Applies the HTTP policy to a Flask application.
+
+    app: None to give it to ``init_app`` later. settings: a mapping with the keys of ``[server.http]``
+    (docs/configuration.md), or a function that makes the policy; it is called in each process at its first request.
+    lookup: what ``key_get`` finds, by the two names. tls: whether the sockets speak TLS. counters: the file in which
+    processes that are not forked from one another count rate limits together, or a function that names it. answered:
+    called with (environ, status, octets) for each response that never came to Flask.
+
+    ConfigError, with everything that is wrong with the settings.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        settings: Source | None = None,
+        plugins: Iterable[object] = (),
+        *,
+        lookup: Mapping[str, Mapping[str, Any]] | None = None,
+        tls: bool = False,
+        counters: Callable[[], Path] | Path | None = None,
+        answered: Callable[[Environ, int, int], None] | None = None,
+    ) -> None:
+        if tuple(plugins):
+            wanted = "none: the policy has no hooks for plugins yet"
+            raise ConfigError([Problem("settings", "plugins", "plugins for the policy", wanted)])
+        lookups = {table: dict(entries) for table, entries in (lookup or {}).items()}
+        lookups.setdefault("default", {}).setdefault("hostname", "localhost")
+        self._surroundings = Surroundings(lookups, tls)
+        self._make: Callable[[], Policy] | None = None
+        self._policy: Policy | None = None
+        self._counters: Counters | None = None
+        self._counted_in = counters
+        self._answered = answered
+        self._warned: set[str] = set()
+        self._usual_name = ""
+        self.inner: Application | None = None
+        if settings is not None:
+            self._take(settings)
+        if app is not None:
+            self.init_app(app)
+
+    def _take(self, settings: Source) -> None:
+        if not isinstance(settings, Mapping):
+            self._make = settings
+            # A process that is forked later asks anew: the settings may have been read again in between.
+            anew = weakref.WeakMethod(self._forget)
+            os.register_at_fork(after_in_child=lambda: (forget := anew()) and forget())
+        else:
+            self._policy = from_mapping(settings, self._surroundings)
+            self._prepare(self._policy)
+        if self._counted_in is None:
+            # Made before the server forks, so that its workers share it.
+            self._counters = Counters()
+
+    def _forget(self) -> None:
+        self._policy = None
+
+    def init_app(self, app: Flask, settings: Source | None = None) -> None:
+        """Applies the policy to this application. settings: when they were not given before. ConfigError as for the class."""
+        if settings is not None:
+            self._take(settings)
+        elif self._policy is None and self._make is None:
+            self._take({})
+        # Functions are called last to first: ours sees what all others have set.
+        app.after_request_funcs.setdefault(None, []).insert(0, self.after_request)
+        app.extensions["flaskmail.policy"] = self
+        self.inner = app.wsgi_app
+        app.wsgi_app = self  # type: ignore[method-assign]
+
+    @property
+    def policy(self) -> Policy:
+        """The settings, ready. ConfigError when they are wrong."""
+        policy = self._policy
+        if policy is None:
+            if self._make is None:
+                raise RuntimeError("HttpPolicy has no settings yet")
+            policy = self._policy = self._make()
+            self._prepare(policy)
+        return policy
+
+    def _prepare(self, policy: Policy) -> None:
+        for sentence in policy.warnings:
+            self._warn(sentence, sentence)
+        gunicorn: Any = sys.modules.get("gunicorn.http.wsgi")
+        if gunicorn is not None:
+            # gunicorn writes this field itself and drops the application's.
+            name = next((value for name, value in policy.configured if name.lower() == "server"), None)
+            if name is not None:
+                self._usual_name = self._usual_name or gunicorn.SERVER
+                gunicorn.SERVER = name
+            elif self._usual_name:
+                gunicorn.SERVER = self._usual_name
+
+    def _warn(self, about: str, sentence: str, *arguments: object) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            log.warning(sentence, *arguments)
+
+    # ---- in
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI application."""
+        policy = self._policy or self.policy
+        environ[POLICY] = self
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        origin = environ.get("HTTP_ORIGIN")
+        client, answer = self._arrive(policy, environ)
+        out = policy.outgoing(client.scheme == "https", path, origin)
+        environ[_OUTGOING] = out
+        if answer is None:
+            if method == "OPTIONS" and origin is not None and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+                answer = self._preflight(policy, environ, path, origin)
+            answer = answer or self._gate(policy, environ, client, path)
+        if answer is not None:
+            return self._answer(environ, start_response, answer, out)
+
+        def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
+            if environ.get(_APPLIED) != status:
+                headers = _joined(out, headers, environ)
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        return cast(Application, self.inner)(environ, start)
+
+    def _arrive(self, policy: Policy, environ: Environ) -> tuple[Client, Answer | None]:
+        """Settles who the client is and writes it into the environ; or the answer to headers that cannot be understood."""
+        peer = environ.get("REMOTE_ADDR") or ""
+        scheme = self._scheme(environ)
+        refusal = None
+        if FORWARDING.isdisjoint(environ):
+            client = policy.decide(peer, scheme)
+        else:
+            try:
+                client = self._forwarded(policy, environ, peer, scheme)
+            except BadForwarded as error:
+                log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
+                client, refusal = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
+            for name in FORWARDING.intersection(environ):
+                del environ[name]
+        environ[PEER], environ[CLIENT] = peer, client
+        environ["wsgi.url_scheme"] = client.scheme
+        if client.address is None:
+            environ.pop("REMOTE_ADDR", None)
+        else:
+            environ["REMOTE_ADDR"] = client.address
+        if client.host is not None:
+            environ["HTTP_HOST"] = client.host
+        elif refusal is None:
+            host = environ.get("HTTP_HOST")
+            if host is None:
+                # RFC 9112 section 3.2: required in HTTP/1.1.
+                if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+                    refusal = problem(400, "The request has no Host header.", more={"error": "bad-host"})
+            elif not is_host_header(host):
+                refusal = problem(400, "The Host header is malformed.", more={"error": "bad-host"})
+        return client, refusal
+
+    def _scheme(self, environ: Environ) -> str:
+        socket = environ.get("gunicorn.socket")
+        if socket is None:
+            return "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+        scheme = "https" if isinstance(socket, ssl.SSLSocket) else "http"
+        if environ.get("wsgi.url_scheme") != scheme:
+            self._warn(
+                "scheme",
+                "gunicorn took the scheme of a request from its headers; it is ignored. Start gunicorn with "
+                "-c python:flaskmail.gunicornconf, or set secure_scheme_headers = {}",
+            )
+        return scheme
+
+    def _forwarded(self, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:
+        get = environ.get
+        name = get("HTTP_SCRIPT_NAME")
+        if name and name == environ.get("SCRIPT_NAME") and name != os.environ.get("SCRIPT_NAME"):
+            # gunicorn's default lets peers on the loopback interface move the path by a header.
+            environ["PATH_INFO"], environ["SCRIPT_NAME"] = name + environ.get("PATH_INFO", ""), ""
+            self._warn("path", "gunicorn took SCRIPT_NAME from a header; it is ignored. Set forwarder_headers = ''")
+        if not policy.trusts(peer):
+            key = "trusted-proxies" if policy.trust.use else "use-x-forwarded"
+            self._warn(
+                "untrusted",
+                "%s sent headers about a client that it forwards for; they are ignored. If it is your proxy, set %s",
+                peer or "a peer on a Unix socket",
+                f"server.http.{key}",
+            )
+            return policy.decide(peer, scheme, proxied=True)
+        claims = (
+            get("HTTP_X_FORWARDED_FOR"),
+            get("HTTP_X_FORWARDED_PROTO"),
+            get("HTTP_X_FORWARDED_HOST"),
+            get("HTTP_FORWARDED"),
+        )
+        if sum(len(claim) for claim in claims if claim) > LONGEST_KEY:
+            client = policy.decide_now(peer, scheme, *claims)
+        else:
+            client = policy.decide(peer, scheme, *claims)
+        if client.forwarded and not client.told and "proto" in policy.trust.fields:
+            self._warn(
+                "proto", "the trusted proxy %s does not say which protocol its clients use", peer or "(Unix socket)"
+            )
+        return client
+
+    # ---- before Flask
+    def _preflight(self, policy: Policy, environ: Environ, path: str, origin: str) -> Answer | None:
+        cors = policy.cors
+        if not (cors.everybody or cors.listed) or policy.is_excluded(path):
+            return None
+        environ[_FURTHER] = policy.preflight(origin)
+        return NO_CONTENT
+
+    def _gate(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
+        if policy.redirects and client.scheme == "http" and not is_exempt(path):
+            answer = self._to_https(policy, environ, client, path)
+            if answer is not None:
+                return answer
+        if policy.access is not None and not client.local:
+            status = policy.access.status(environ, client)
+            if status != 200:
+                return problem(status, "This server does not answer this request.")
+        limit = policy.anonymous
+        if limit is None or "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
+            return None
+        wait = self._spend(environ, limit, client_of(client.address))
+        return None if not wait else problem(429, f"Too many requests. Wait {wait} seconds before the next one.")
+
+    def _to_https(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
+        # A proxy that forwards without saying the protocol would be redirected for ever.
+        if client.forwarded and not client.told:
+            return None
+        base = policy.url.secure(environ, client)
+        if base is None:
+            self._warn("https", "https-redirect has no effect: url gives no https address")
+            return None
+        if policy.url.is_default:
+            base += environ.get("SCRIPT_NAME", "")
+        if carries_credentials(environ):
+            return problem(403, BURNT)
+        return redirect(location(base, path, environ.get("QUERY_STRING", "")))
+
+    def _spend(self, environ: Environ, limit: Limit, client: str) -> int:
+        counters = self._counters
+        if counters is None:
+            place = self._counted_in
+            counters = self._counters = Counters(place() if callable(place) else place)
+        spent = counters.spend(limit, client)
+        environ[_FURTHER] = spent.headers(limit)
+        return spent.wait
+
+    def _answer(
+        self, environ: Environ, start_response: StartResponse, answer: Answer, out: Outgoing
+    ) -> Iterable[bytes]:
+        headers = list(answer.headers)
+        # RFC 9110 section 8.6: a 204 has no Content-Length.
+        if answer.status != 204:
+            headers.append(("Content-Length", str(len(answer.body))))
+        if self._answered is not None:
+            self._answered(environ, answer.status, len(answer.body))
+        start_response(answer.line, _joined(out, headers, environ))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+    # ---- for views
+    def base_url(self, environ: Environ) -> str:
+        """The public base URL for the request of this environ, without a slash at its end."""
+        url = self.policy.url
+        base = url.base(environ, environ[CLIENT])
+        return base + environ.get("SCRIPT_NAME", "") if url.is_default else base
+
+    def limited_address(self, environ: Environ) -> str:
+        """The address that failures of this request count for; "" when nobody knows it, or it is a trusted proxy's own."""
+        client: Client = environ[CLIENT]
+        return "" if client.address is None or (client.trusted and client.exempt) else client.address
+
+    def spend_account(self, environ: Environ, account: str) -> None:
+        """Counts a request of an account whose credentials are right. Raises RequestError 429."""
+        limit = self.policy.account
+        if limit is None:
+            return
+        wait = self._spend(environ, limit, account)
+        if wait:
+            raise RequestError(429, f"Too many requests of this account. Wait {wait} seconds before the next one.")
+
+    # ---- out
+    def after_request(self, response: Response) -> Response:
+        """The function that ``init_app`` hooks in: appends what leaves with every response."""
+        environ = request.environ
+        out = environ.get(_OUTGOING)
+        if out is not None:
+            headers = response.headers
+            further = environ.get(_FURTHER, ())
+            added = out.added(headers)
+            if added is None:
+                headers[:] = (*out.merged(list(headers), keep=KEEP in environ), *further)
+            else:
+                headers[len(headers) :] = (*added, *further) if further else added
+            environ[_APPLIED] = response.status
+        return response
+
+
+def _joined(out: Outgoing, headers: list[Header], environ: Environ) -> list[Header]:
+    further = environ.get(_FURTHER, ())
+    added = out.added(headers)
+    if added is None:
+        return [*out.merged(headers, keep=KEEP in environ), *further]
+    return [*headers, *added, *further]
+
+
+@lru_cache(maxsize=8)
+def _url_rule(url: Rules | None, hostname: str) -> UrlRule:
+    return UrlRule(url, {"default": {"hostname": hostname}})
+
+
+def base_url_without_policy(settings: Settings, environ: Environ) -> str:
+    """The public base URL by a server's settings, in an application that has no HttpPolicy."""
+    rule = _url_rule(settings.server.http.url, settings.lookup.default.hostname or "localhost")
+    scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+    base = rule.base(environ, Client(environ.get("REMOTE_ADDR") or None, scheme))
+    return base + environ.get("SCRIPT_NAME", "") if rule.is_default else base

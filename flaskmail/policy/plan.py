@@ -1,0 +1,278 @@
+"""The policy made ready: settings checked and turned into what a request needs, once."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from flaskmail.config.kinds import Rate
+from flaskmail.config.loading import CHECKS, read_section
+from flaskmail.config.settings import ServerHttp, Settings
+from flaskmail.decisions.addresses import NAMED, Networks, read_authority, read_networks, read_peer
+from flaskmail.decisions.client import Claims, Client, Family, Trust, decide_client
+from flaskmail.decisions.cors import PREFLIGHT, Cors, read_cors
+from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
+from flaskmail.decisions.hsts import read_hsts
+from flaskmail.decisions.mistakes import Mistake
+from flaskmail.decisions.rates import Limit
+from flaskmail.errors import ConfigError, Problem
+from flaskmail.policy.rules import AccessRule, UrlRule
+
+SECTION = "server.http."
+LONGEST_KEY = 256
+"""Characters of forwarded headers up to which a decision about them is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the settings of the policy do not say.
+
+    lookups: what ``key_get`` finds; ``default`` has a ``hostname``. tls: whether the server's own sockets speak TLS. server: the
+    Server, or None in another application."""
+
+    lookups: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {"hostname": "localhost"}})
+    tls: bool = False
+    server: object | None = None
+
+
+class Policy:
+    """Everything that the settings say about HTTP, ready for requests.
+
+    settings; surroundings: as given. trust, configured, cors, url, access, anonymous, account: the parts; ``configured`` are
+    the header fields of the setting. redirects: whether plain HTTP is redirected. warnings: sentences for the start."""
+
+    def __init__(self, settings: ServerHttp, surroundings: Surroundings, parts: _Parts) -> None:
+        self.settings, self.surroundings = settings, surroundings
+        self.trust, self.cors = parts.trust, parts.cors
+        self.url, self.access = parts.url, parts.access
+        limits = settings.rate_limit
+        self.anonymous = _limit("anonymous", limits.anonymous)
+        self.account = _limit("account", limits.account)
+        self.warnings: list[str] = []
+        self.redirects = self._redirects()
+        self._excluded_paths = tuple(prefix.rstrip("/") for prefix in settings.cors_exclude)
+        self._hsts = parts.hsts
+        self.configured = parts.headers
+        self._plain = self._lists(self._outgoing)
+        self._excluded = self._lists(lambda secure: self._outgoing(secure, removed=CORS_NAMES))
+        self._everybody = self._lists(lambda secure: self._outgoing(secure, self.cors.granted(None), CORS_NAMES))
+        self.listed = lru_cache(maxsize=256)(self._listed)
+        self.decide = lru_cache(maxsize=4096)(self.decide_now)
+        self.trusts = lru_cache(maxsize=4096)(self._trusts)
+
+    # ---- the client
+    def _trusts(self, peer: str) -> bool:
+        """Whether the headers of this peer are read. peer: as text; "" for a Unix socket."""
+        if not self.trust.use:
+            return False
+        ip = read_peer(peer)
+        return self.trust.networks.unix if not peer else ip is not None and ip in self.trust.networks
+
+    def decide_now(
+        self,
+        peer: str,
+        scheme: str,
+        x_for: str | None = None,
+        x_proto: str | None = None,
+        x_host: str | None = None,
+        forwarded: str | None = None,
+        proxied: bool = False,
+    ) -> Client:
+        """See :func:`flaskmail.decisions.client.decide_client`; ``decide`` is the same with a memory."""
+        return decide_client(self.trust, peer, scheme, Claims(x_for, x_proto, x_host, forwarded), proxied)
+
+    # ---- the headers
+    def outgoing(self, secure: bool, path: str, origin: str | None) -> Outgoing:
+        """What leaves with the response to a request of this path (without the prefix of a mount) and Origin."""
+        if path.startswith(self._excluded_paths) and self.is_excluded(path):
+            return self._excluded[secure]
+        if self.cors.everybody:
+            return self._everybody[secure]
+        if not self.cors.listed:
+            return self._plain[secure]
+        return self.listed(secure, origin if origin is not None and len(origin) <= LONGEST_KEY else None)
+
+    def is_excluded(self, path: str) -> bool:
+        """Whether a path never gets CORS."""
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._excluded_paths)
+
+    def preflight(self, origin: str) -> tuple[Header, ...]:
+        """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
+        return PREFLIGHT if len(origin) <= LONGEST_KEY and self.cors.allows(origin) else ()
+
+    def _listed(self, secure: bool, origin: str | None) -> Outgoing:
+        return self._outgoing(secure, self.cors.granted(origin), CORS_NAMES, vary=True)
+
+    def _outgoing(
+        self, secure: bool, granted: tuple[Header, ...] = (), removed: frozenset[str] = frozenset(), vary: bool = False
+    ) -> Outgoing:
+        configured = {name.lower() for name, _ in self.configured}
+        defaults = tuple(pair for pair in DEFAULTS if pair[0].lower() not in configured)
+        items = (*defaults, *self.configured, *granted)
+        if self._hsts is not None:
+            # RFC 6797 section 7.2: never over plain HTTP; section 8.1: only the first line counts.
+            removed |= {"strict-transport-security"}
+            items += (("Strict-Transport-Security", self._hsts),) if secure else ()
+        return Outgoing(items, frozenset(name.lower() for name, _ in defaults), removed, vary)
+
+    @staticmethod
+    def _lists(make: Callable[[bool], Outgoing]) -> tuple[Outgoing, Outgoing]:
+        return make(False), make(True)
+
+    # ---- HTTPS
+    def _redirects(self) -> bool:
+        settings = self.settings
+        wanted = settings.https_redirect
+        if wanted is None:
+            wanted = settings.hsts is not False
+        if not wanted:
+            return False
+        proxied = self.trust.use and "proto" in self.trust.fields and self.trust.networks != Networks()
+        constant = self.url.constant
+        if constant is not None and constant.startswith("http://"):
+            self.warnings.append("https-redirect has no effect: url names a plain http address")
+            return False
+        if self.surroundings.tls or proxied or constant is not None:
+            return True
+        self.warnings.append(
+            "hsts and https-redirect have no effect: nothing here could be https, as there is no TLS certificate, no trusted "
+            "proxy that tells the protocol (use-x-forwarded), and url is no constant https address"
+        )
+        return False
+
+
+def _limit(name: str, rate: Rate | None) -> Limit | None:
+    return None if rate is None else Limit(name, rate.count, rate.seconds)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The settings, read."""
+
+    trust: Trust
+    headers: tuple[Header, ...]
+    cors: Cors
+    hsts: str | None
+    url: UrlRule
+    access: AccessRule | None
+
+
+def build(settings: ServerHttp, surroundings: Surroundings, *, prefix: str = SECTION) -> Policy:
+    """The policy. prefix: what keys begin with in reports. ConfigError, with everything that is wrong."""
+    parts, problems = _examine(settings, surroundings, prefix)
+    if problems:
+        raise ConfigError(problems)
+    return Policy(settings, surroundings, parts)
+
+
+def from_mapping(settings: Mapping[str, Any], surroundings: Surroundings) -> Policy:
+    """The policy of a mapping with the keys of ``[server.http]``. ConfigError, with everything that is wrong."""
+    typed, problems = read_section(settings, SECTION, ServerHttp)
+    failed = {problem.key for problem in problems}
+    parts, further = _examine(typed, surroundings, "")
+    problems += (problem for problem in further if problem.key not in failed)
+    if problems:
+        raise ConfigError(problems)
+    return Policy(typed, surroundings, parts)
+
+
+def of_settings(settings: Settings, server: object | None = None) -> Policy:
+    """The policy of a server's settings. ConfigError, with everything that is wrong."""
+    warnings: list[str] = []
+    hostname = settings.lookup.default.hostname
+    if hostname is None:
+        hostname = "localhost"
+        if not all(_is_own(bind) for bind in settings.server.bind):
+            hostname = _machine_name()
+            if UrlRule(settings.server.http.url, {"default": {"hostname": hostname}}).constant is None:
+                warnings.append(
+                    f"clients are told that this server is {hostname}; set server.http.url or lookup.default.hostname to the "
+                    "name that they use"
+                )
+    surroundings = Surroundings(
+        {"default": {"hostname": hostname}}, tls=settings.server.tls.certificate is not None, server=server
+    )
+    policy = build(settings.server.http, surroundings)
+    policy.warnings += warnings
+    return policy
+
+
+def _is_own(bind: str) -> bool:
+    """Whether only this machine can reach a listener."""
+    host = bind.rpartition(":")[0].strip("[]")
+    ip = read_peer(host)
+    return bind.startswith("unix:") or host == "localhost" or (ip is not None and ip.is_loopback)
+
+
+def _machine_name() -> str:
+    name = socket.gethostname()
+    name = name if "." in name else socket.getfqdn()
+    try:
+        read_authority(name)
+    except ValueError:
+        return "localhost"
+    return name
+
+
+def check(settings: Settings) -> Iterator[Problem]:
+    """What is wrong with ``[server.http]`` beyond the kinds of its values; the loader of the settings asks."""
+    yield from _examine(settings.server.http, Surroundings(), SECTION)[1]
+
+
+CHECKS.append(check)
+
+
+def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> tuple[_Parts, list[Problem]]:
+    problems: list[Problem] = []
+
+    def note(name: str, mistakes: list[tuple[int, Mistake]]) -> None:
+        for index, mistake in mistakes:
+            key = f"{prefix}{name}[{index}]"
+            problems.append(Problem("settings", key, mistake.found, mistake.expected, mistake.hint))
+
+    networks, wrong = read_networks(settings.trusted_proxies, NAMED)
+    note("trusted-proxies", wrong)
+    headers, wrong = read_headers(settings.headers)
+    note("headers", wrong)
+    cors, wrong = read_cors(settings.permissive_cors, settings.cors_origins)
+    note("cors-origins", wrong)
+    if settings.permissive_cors and settings.cors_origins:
+        expected = "none: permissive-cors lets every origin read already"
+        problems.append(Problem("settings", f"{prefix}cors-origins", "a list of origins", expected))
+    note(
+        "cors-exclude",
+        [
+            (index, Mistake(path, "a path that begins with a slash"))
+            for index, path in enumerate(settings.cors_exclude)
+            if not path.startswith("/") or path == "/"
+        ],
+    )
+    hsts = None
+    try:
+        hsts = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))
+    except Mistake as mistake:
+        problems.append(Problem("settings", f"{prefix}hsts", mistake.found, mistake.expected, mistake.hint))
+    url, access, of_rules = _rules(settings, surroundings, prefix)
+    problems += of_rules
+    family: Family = settings.forwarded_header  # type: ignore[assignment]
+    trust = Trust(settings.use_x_forwarded, networks, family, frozenset(settings.forwarded_fields))
+    return _Parts(trust, headers, cors, hsts, url, access), problems
+
+
+def _rules(
+    settings: ServerHttp, surroundings: Surroundings, prefix: str
+) -> tuple[UrlRule, AccessRule | None, list[Problem]]:
+    problems: list[Problem] = []
+    url, access = UrlRule(None, surroundings.lookups), None
+    try:
+        url = UrlRule(settings.url, surroundings.lookups)
+    except ConfigError as error:
+        problems += (replace(one, key=f"{prefix}url{one.key}") for one in error.problems)
+    try:
+        access = AccessRule.of(settings.allowed_endpoint, surroundings.lookups)
+    except ConfigError as error:
+        problems += (replace(one, key=f"{prefix}allowed-endpoint{one.key}") for one in error.problems)
+    return url, access, problems

@@ -1,0 +1,190 @@
+"""Settings whose value depends on the request: the base URL and the status of an endpoint. Expressions meet decisions here."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from flaskmail.config.kinds import Rules
+from flaskmail.decisions.access import ALLOWED, CLOSED, access_status
+from flaskmail.decisions.client import Client
+from flaskmail.decisions.mistakes import shown
+from flaskmail.decisions.url import read_base_url
+from flaskmail.errors import ConfigError, FlaskmailError, Problem
+from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, compile_setting
+
+log = logging.getLogger("flaskmail.policy")
+
+Environ = Mapping[str, Any]
+Lookups = Mapping[str, Mapping[str, Any]]
+
+PORTS = {"http": 80, "https": 443}
+DEFAULT_URL = "protocol + '://' + key_get('default', 'hostname') + ':' + local_port"
+"""What holds where ``url`` is not set."""
+
+
+def local_port(environ: Environ, client: Client) -> int:
+    """The port that the client used: of the socket, or of what a trusted proxy says; the scheme's own where nobody knows."""
+    if client.port is not None:
+        return client.port
+    if client.forwarded or client.told or client.host is not None:
+        return PORTS[client.scheme]
+    port = str(environ.get("SERVER_PORT") or "")
+    if is_unix(environ) or not port.isdigit() or not 0 < int(port) < 65536:
+        return PORTS[client.scheme]
+    return int(port)
+
+
+def is_unix(environ: Environ) -> bool:
+    """Whether the connection came over a Unix socket, for which gunicorn takes name and port from the Host header."""
+    return environ.get("flaskmail.peer") == "" or ("gunicorn.socket" in environ and "REMOTE_PORT" not in environ)
+
+
+def _remote_port(environ: Environ, client: Client) -> int:
+    port = str(environ.get("REMOTE_PORT") or "")
+    return 0 if client.forwarded or not port.isdigit() else int(port)
+
+
+def _url(environ: Environ, client: Client) -> str:
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw is None:
+        query = environ.get("QUERY_STRING")
+        raw = _path(environ, client) + (f"?{query}" if query else "")
+    return str(raw)
+
+
+def _path(environ: Environ, client: Client) -> str:
+    octets = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
+    return str(octets.decode("utf-8", "replace"))
+
+
+def _headers(environ: Environ, client: Client) -> list[str]:
+    found = [
+        f"{name[5:].replace('_', '-').lower()}: {value}"
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    ]
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            found.append(f"{name.replace('_', '-').lower()}: {environ[name]}")
+    return found
+
+
+READERS: dict[str, Callable[[Environ, Client], Any]] = {
+    "listener": lambda environ, client: str(environ.get("flaskmail.listener", "http")),
+    "remote_ip": lambda environ, client: client.address or "",
+    "remote_port": _remote_port,
+    "local_ip": lambda environ, client: "" if is_unix(environ) else str(environ.get("SERVER_NAME", "")),
+    "local_port": local_port,
+    "protocol": lambda environ, client: client.scheme,
+    "is_tls": lambda environ, client: int(client.scheme == "https"),
+    "url": _url,
+    "url_path": _path,
+    "headers": _headers,
+    "method": lambda environ, client: str(environ.get("REQUEST_METHOD", "")),
+}
+"""How the value of each variable of an expression is taken from a request; only those that it uses are."""
+
+
+class Rule:
+    """A setting that is an expression, ready for requests. constant: its value when it needs no request.
+
+    ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
+
+    def __init__(self, rules: object, lookups: Lookups) -> None:
+        blocks = [dict(block) for block in rules] if isinstance(rules, tuple) else rules
+        config = {"server.hostname": lookups.get("default", {}).get("hostname", "")}
+        try:
+            self._compiled: Compiled = compile_setting(blocks, variables=HTTP_TYPES, lookups=lookups, config_get=config)
+        except ExpressionErrors as errors:
+            raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
+        self.constant = self._compiled.constant
+        self._readers = [(name, READERS[name]) for name in sorted(self._compiled.uses)]
+
+    def value(self, environ: Environ, client: Client, **instead: Any) -> Any:
+        """The value for a request. instead: values of variables that count in place of the request's. Raises FlaskmailError."""
+        values = {name: read(environ, client) for name, read in self._readers}
+        return self._compiled.evaluate(values | instead if instead else values)
+
+
+def _wrong(found: object, expected: str) -> ConfigError:
+    return ConfigError([Problem("settings", "", shown(found), expected)])
+
+
+class UrlRule:
+    """The setting ``url``. rules: as configured, None for the default. constant: the base URL when all requests have the same.
+
+    ConfigError as for Rule, also for a constant that is no base URL."""
+
+    def __init__(self, rules: Rules | None, lookups: Lookups) -> None:
+        self.is_default = rules is None
+        self.constant: str | None = None
+        self._default = self._rule = Rule(DEFAULT_URL, lookups)
+        self._checked = lru_cache(maxsize=1024)(read_base_url)
+        self._complained = False
+        value: object = None
+        if isinstance(rules, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", rules):
+            # A URL as it stands is no expression.
+            value = rules
+        elif rules is not None:
+            self._rule = Rule(rules, lookups)
+            value = self._rule.constant
+        if value is not None:
+            try:
+                self.constant = read_base_url(str(value))
+            except ValueError as error:
+                raise _wrong(value, str(error)) from None
+
+    def base(self, environ: Environ, client: Client) -> str:
+        """The base URL for a request, without a slash at its end."""
+        return self.constant if self.constant is not None else self._evaluate(environ, client)
+
+    def secure(self, environ: Environ, client: Client) -> str | None:
+        """The base URL that the request would have if it had come over HTTPS; None when that is no https address."""
+        base = self.constant
+        if base is None:
+            base = self._evaluate(environ, client, protocol="https", is_tls=1, local_port=443)
+        return base if base.startswith("https://") else None
+
+    def _evaluate(self, environ: Environ, client: Client, **instead: Any) -> str:
+        try:
+            return self._checked(str(self._rule.value(environ, client, **instead)))
+        except (FlaskmailError, ValueError) as error:
+            if not self._complained:
+                self._complained = True
+                log.error("the setting url gives no base URL, the default is used instead: %s", error)
+        # Where the request would have to be believed, only what is configured is.
+        return self._checked(str(self._default.value(environ, client, **instead)))
+
+
+class AccessRule:
+    """The setting ``allowed-endpoint``, where it is more than 200 for all."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._complained = False
+
+    @classmethod
+    def of(cls, rules: Rules, lookups: Lookups) -> AccessRule | None:
+        """The rule; None when every request passes. ConfigError as for Rule, also for a constant that is no status."""
+        rule = Rule(rules, lookups)
+        if rule.constant is not None:
+            status = access_status(rule.constant)
+            if status == ALLOWED:
+                return None
+            if status == CLOSED and str(rule.constant) != str(CLOSED):
+                raise _wrong(rule.constant, "a status: 200, or one from 400 to 599")
+        return cls(rule)
+
+    def status(self, environ: Environ, client: Client) -> int:
+        """200, or the status of the refusal."""
+        try:
+            return access_status(self._rule.value(environ, client))
+        except FlaskmailError as error:
+            if not self._complained:
+                self._complained = True
+                log.error("the setting allowed-endpoint failed for a request, which is refused: %s", error)
+            return CLOSED
