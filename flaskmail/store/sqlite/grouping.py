@@ -131,15 +131,12 @@ class Group:
 
     def _take_back(self, error: BaseException) -> None:
         """Undoes what the member did; the others' work stays, unless the database has failed."""
-        db = self._connection.db
         if isinstance(error, apsw.Error) and not isinstance(error, _BENIGN):
             self._fail(error)
         elif self._kept:
             try:
-                # After some errors SQLite has taken everything back by itself.
-                if db.get_autocommit():
-                    raise apsw.AbortError("the transaction is gone")
-                db.execute("ROLLBACK TO member; RELEASE member").fetchall()
+                # After some errors SQLite has taken everything back by itself; then this fails as well.
+                self._connection.db.execute("ROLLBACK TO member; RELEASE member").fetchall()
             except apsw.Error as failed:
                 self._fail(failed)
 
