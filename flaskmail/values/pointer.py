@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -148,9 +149,13 @@ _Bounds = tuple[int | None, Steps | None]
 
 def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, bounds: _Bounds) -> Any:
     for at in range(start, len(tokens)):
-        if type(value) is msgspec.Raw:
-            value = _opened(value)
         token = tokens[at]
+        if type(value) is msgspec.Raw:
+            if star and token == "*" and at + 2 == len(tokens):
+                column = _column(value, tokens[-1])
+                if column is not None:
+                    return _flat(column, len(column), bounds)
+            value = _opened(value)
         if isinstance(value, dict):
             if token not in value:
                 raise PointerError(f"There is no {shown(token)}.")
@@ -178,15 +183,37 @@ _open_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _open_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+def _column(raw: msgspec.Raw, name: str) -> list[Any] | None:
+    """The member ``name`` of each object of a ready JSON array, read in one go; None when it is anything else."""
+    if len(name) > 100:
+        return None
+    try:
+        members = [one.value for one in _column_decoder(name)(raw)]
+        found: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(members))
+    except (msgspec.MsgspecError, ValueError):
+        # No such array, a member that is missing, a name that msgspec does not take: the slow way finds out.
+        return None
+    return found
+
+
+@lru_cache(maxsize=64)
+def _column_decoder(name: str) -> Callable[[Any], list[Any]]:
+    one = msgspec.defstruct("One", [("value", msgspec.Raw)], rename={"value": name}, gc=False)
+    return msgspec.json.Decoder(list[one]).decode  # type: ignore[valid-type]
+
+
 def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, bounds: _Bounds) -> list[Any]:
+    return _flat((_resolve(item, tokens, start, True, bounds) for item in items), len(items), bounds)
+
+
+def _flat(values: Iterable[Any], count: int, bounds: _Bounds) -> list[Any]:
     out: list[Any] = []
     limit, steps = bounds
     if steps is not None:
-        steps.left -= len(items)
+        steps.left -= count
         if steps.left < 0:
             raise TooMany('The "*" of this request look at too many items.')
-    for item in items:
-        found = _resolve(item, tokens, start, True, bounds)
+    for found in values:
         if isinstance(found, (list, tuple)):
             out.extend(found)
         else:

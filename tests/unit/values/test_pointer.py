@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaskmail.values import pointer
+from flaskmail.values.pointer import PointerError, Steps, TooMany, resolve
 
 # RFC 6901 section 5.
 DOCUMENT = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, 'k"l': 6, " ": 7, "m~n": 8}
@@ -144,3 +145,49 @@ def test_many_patches_of_one_value_copy_it_once() -> None:
     record = {"keywords": {f"k{n}": True for n in range(20_000)}}
     patch = {f"keywords/n{n}": True for n in range(20_000)}
     assert len(pointer.patched(record, patch)["keywords"]) == 40_000
+
+
+READY = (
+    b'[{"id":"a","to":[1,2],"deep":{"x":"p"}},{"id":"b\\u00e9","to":[],"deep":{"x":null}},'
+    b'{"id":null,"to":3,"deep":{"x":[[4]]}}]'
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["/list/*/id", "/list/*/to", "/list/*/deep", "/list/*/deep/x", "/list/*", "/list/1/id", "/list"]
+)
+def test_ready_json_is_resolved_as_what_it_stands_for(path: str) -> None:
+    plain = {"list": msgspec.json.decode(READY)}
+    assert resolve({"list": msgspec.Raw(READY)}, path, star=True) == resolve(plain, path, star=True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/list/*/none", "/list/*/a\\b", '/list/*/"', "/list/*/" + "n" * 200, "/list/*/id/x", "/list/*/to/x", "/list/3"],
+)
+def test_ready_json_fails_as_what_it_stands_for(path: str) -> None:
+    said = []
+    for value in (msgspec.Raw(READY), msgspec.json.decode(READY)):
+        with pytest.raises(PointerError) as caught:
+            resolve({"list": value}, path, star=True)
+        said.append(str(caught.value))
+    assert said[0].split("{")[0] == said[1].split("{")[0]
+
+
+@pytest.mark.parametrize("ready", [b'{"id":[1]}', b'[[{"id":1}]]', b"[1]", b'"text"', b"[]"])
+def test_a_star_on_other_ready_json(ready: bytes) -> None:
+    def outcome(value: object) -> object:
+        try:
+            return resolve({"list": value}, "/list/*/id", star=True)
+        except PointerError:
+            return "refused"
+
+    assert outcome(msgspec.Raw(ready)) == outcome(msgspec.json.decode(ready))
+
+
+def test_ready_json_has_the_same_limits() -> None:
+    document = {"list": msgspec.Raw(READY)}
+    with pytest.raises(TooMany):
+        resolve(document, "/list/*/id", star=True, limit=2)
+    with pytest.raises(TooMany):
+        resolve(document, "/list/*/id", star=True, steps=Steps(2))
