@@ -75,6 +75,19 @@ class Snapshots:
         self.release()
         return self.store.verify(account_id, repair=repair)
 
+    def sweep(self, account_id: str, older_than: float = 24 * 3600) -> int:
+        """See Store."""
+        self.release()
+        return self.store.sweep(account_id, older_than)
+
+    def untouched(self, account_id: str) -> float:
+        """See Store."""
+        return self.store.untouched(account_id)
+
+    def tidy(self, older_than: float = 3600) -> int:
+        """See Store."""
+        return self.store.tidy(older_than)
+
     def close(self) -> None:
         """See Store."""
         self.release()

@@ -240,6 +240,20 @@ class Store(Protocol):
         agree with the records, nothing half-written. Rules of data types are checked by their own ``DataType.verify``."""
         ...
 
+    def sweep(self, account_id: str, older_than: float = 24 * 3600) -> int:
+        """Removes blobs that nothing refers to and that were uploaded more than ``older_than`` seconds ago (an hour at least,
+        RFC 8620 section 6.1). Answers how many."""
+        ...
+
+    def untouched(self, account_id: str) -> float:
+        """For how many seconds nothing has been written to the account. AccountMissing when there is none."""
+        ...
+
+    def tidy(self, older_than: float = 3600) -> int:
+        """Removes what is left of accounts whose making or removal was cut short more than ``older_than`` seconds ago, and that
+        ``accounts`` does not name. Answers how many there were."""
+        ...
+
     def close(self) -> None:
         """Closes every file of this process."""
         ...

@@ -465,5 +465,19 @@ class MemoryStore:
             found.append(Finding(account_id, "the counts of blob references disagree with the records"))
         return found
 
+    def sweep(self, account_id: str, older_than: float = 24 * 3600) -> int:
+        """See ``Store.sweep``: nothing here is kept long enough."""
+        self._data(account_id)
+        return 0
+
+    def untouched(self, account_id: str) -> float:
+        """See ``Store.untouched``: nobody notes it here."""
+        self._data(account_id)
+        return 0.0
+
+    def tidy(self, older_than: float = 3600) -> int:
+        """See ``Store.tidy``: nothing outlives the process."""
+        return 0
+
     def close(self) -> None:
         """See ``Store.close``; what was stored stays until the store itself goes."""

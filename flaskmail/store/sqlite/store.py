@@ -24,7 +24,7 @@ from flaskmail.store.sqlite.grouping import Group
 from flaskmail.store.sqlite.locks import Locks, Waiter, too_late
 from flaskmail.store.sqlite.plan import Plans
 from flaskmail.store.sqlite.reading import SqliteReader
-from flaskmail.store.sqlite.sweeping import sweep
+from flaskmail.store.sqlite.sweeping import sweep, tidy, untouched
 from flaskmail.store.sqlite.verifying import verify
 from flaskmail.store.sqlite.writing import SqliteTxn
 from flaskmail.values.ids import is_id
@@ -276,6 +276,18 @@ class SqliteStore:
         """Removes blobs that nothing has referred to since they were uploaded more than ``older_than`` seconds ago (an hour at
         least, RFC 8620 section 6.1), and files that no blob names. Answers how many blobs went."""
         return sweep(self, account_id, older_than)
+
+    def untouched(self, account_id: str) -> float:
+        """See Store."""
+        self.check_id(account_id)
+        age = untouched(self.folder(account_id))
+        if age < 0:
+            raise AccountMissing(f"there is no account {account_id}")
+        return age
+
+    def tidy(self, older_than: float = 3600) -> int:
+        """See Store."""
+        return tidy(self.root, older_than)
 
     def close(self) -> None:
         """Closes all kept connections. A closed store answers StoreError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,25 @@ def sweep_files(store: SqliteStore, account_id: str, older_than: float) -> list[
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
+
+
+def tidy(root: Path, older_than: float) -> int:
+    """Removes the folders of accounts whose making or removal was cut short more than ``older_than`` seconds ago."""
+    removed = 0
+    for kind in (".making-*", ".deleted-*"):
+        for folder in root.glob(kind):
+            # Renaming changes the ctime alone.
+            if time.time() - folder.stat().st_ctime > older_than:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += not folder.exists()
+    return removed
+
+
+def untouched(folder: Path) -> float:
+    """Seconds since an account's database was written; -1 when there is none. Who only reads may make an empty -wal."""
+    wal = folder / "mail.db-wal"
+    ages = [_age(folder / "mail.db"), _age(wal) if wal.exists() and wal.stat().st_size else -1.0]
+    return min((age for age in ages if age >= 0), default=-1.0)
 
 
 def _named(db: Database, sha: bytes) -> bool:
