@@ -1,0 +1,54 @@
+"""How a setting is declared: once, as a field of a frozen section."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from flaskmail.config.kinds import Kind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is declared of one setting.
+
+    key: dotted, as in the file. kind: how it is read and written. default: the typed value, None for unset.
+    doc: sentences for the administrator. example: TOML text of a likely value, where the default does not show one.
+    reloadable: a SIGHUP brings a new value into force. secret: ``config show`` hides the value.
+    """
+
+    key: str
+    kind: Kind[Any]
+    default: Any
+    doc: str
+    example: str
+    reloadable: bool
+    secret: bool
+
+    @property
+    def section(self) -> str:
+        """The dotted name of the table that holds it."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+
+def setting(
+    kind: Kind[T], default: T, doc: str, *, example: str = "", reloadable: bool = True, secret: bool = False
+) -> T:
+    """Declare a field of a section. The arguments are those of :class:`Declaration`."""
+    declared = {"kind": kind, "doc": doc, "example": example, "reloadable": reloadable, "secret": secret}
+    field: T = dataclasses.field(default=default, metadata=declared, repr=not secret)
+    return field
+
+
+def tables_of(section: type[T]) -> Mapping[str, T]:
+    """Declare a field of a section that holds any number of tables of one kind, by ids that the administrator chooses."""
+    return cast("Mapping[str, T]", dataclasses.field(default_factory=dict, hash=False, metadata={"each": section}))
