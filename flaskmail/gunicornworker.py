@@ -56,6 +56,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         wsgi.Response = Response
         super().init_process()
 
+    def run(self) -> None:
+        """See gunicorn."""
+        # Some twenty times a request gunicorn looks up an option, each time through two layers; in a worker none changes.
+        vars(self.cfg).update({name: option.get() for name, option in self.cfg.settings.items()})
+        super().run()
+
     def handle(self, conn: TConn) -> Any:
         """Answers a request, and those that follow it closely. See gunicorn for what is returned."""
         result = super().handle(conn)
