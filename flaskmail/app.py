@@ -74,15 +74,16 @@ def _announce_at_first_request(app: Flask) -> Callable[..., Any]:
 def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None) -> None:
     """Makes the administrator if there is none, and says so once on stderr, with its password.
 
-    addresses: the listening sockets, as far as known; else the settings' ``server.bind``. scheme: "http" or "https"; None
+    addresses: the listening sockets, as far as known; else the first that the settings name. scheme: "http" or "https"; None
     to go by the settings. Called by the first process of the server before it forks, so nothing is left open."""
     server: Server = app.extensions["flaskmail"]
     password = server.ensure_admin()
     if password is None:
         return
     settings = server.settings
-    scheme = scheme or ("https" if settings.server.tls.certificate else "http")
-    address = addresses[0] if addresses else bound(settings.server.bind[0])
+    listener = next(iter(settings.server.listeners().values()))
+    scheme = scheme or ("https" if listener.tls.certificate else "http")
+    address = addresses[0] if addresses else bound(listener.bind[0])
     sys.stderr.write(greeting(address, scheme, app.extensions.get("flaskmail.url"), password))
     sys.stderr.flush()
 

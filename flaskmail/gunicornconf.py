@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flaskmail import sockets
 from flaskmail.config import Settings, adopt, diff, load, merge
 from flaskmail.errors import ConfigError, FlaskmailError
 from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
@@ -22,9 +23,11 @@ _WORKERS = {"gthread": "flaskmail.gunicornworker.Worker"}
 
 def options(settings: Settings) -> dict[str, Any]:
     """gunicorn's options (its names) for these settings."""
-    server, tls = settings.server, settings.server.tls
+    server, listeners = settings.server, settings.server.listeners().values()
+    # The loader has seen to it that it is the same for all.
+    tls = next(iter(listeners)).tls
     found: dict[str, Any] = {
-        "bind": list(server.bind),
+        "bind": [address for listener in listeners for address in listener.bind],
         "workers": server.workers,
         # gunicorn takes sync with more than one thread for gthread.
         "threads": server.threads if server.worker_class == "gthread" else 1,
@@ -50,6 +53,8 @@ _FIXED: dict[str, Any] = {
     "secure_scheme_headers": {},
     "forwarder_headers": "",
     "forwarded_allow_ips": "",
+    # Our own reading of the PROXY protocol is set up when a worker begins.
+    "proxy_protocol": False,
     "proxy_allow_ips": "",
     "header_map": "drop",
     "http_protocols": "h1",
@@ -108,13 +113,20 @@ def when_ready(server: Any) -> None:
     SystemExit with a sentence when the data folder cannot be used."""
     from flaskmail.app import announce
 
+    addresses = [listener.getsockname() for listener in server.LISTENERS]
+    listeners = settings.server.listeners()
+    try:
+        owners = sockets.assign(listeners, server.cfg.bind, addresses)
+    except ValueError as error:
+        raise SystemExit(f"flaskmail cannot start: {error}") from None
+    sockets.opened(owners.items(), listeners)
     app = server.app.wsgi()
     own = getattr(app, "extensions", {}).get("flaskmail")
     if own is None:
         return
     scheme = "https" if server.cfg.is_ssl else "http"
     try:
-        announce(app, [listener.getsockname() for listener in server.LISTENERS], scheme)
+        announce(app, addresses, scheme)
     except ConfigError as error:
         raise SystemExit(_refusal(error)) from None
     except (FlaskmailError, OSError) as error:
@@ -122,6 +134,15 @@ def when_ready(server: Any) -> None:
     finally:
         # Workers open their own files: a database connection must not cross a fork.
         own.close()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A hook of gunicorn's, in a new worker: connections of load balancers begin with a PROXY header."""
+    networks = sockets.balancers(settings.server.listeners())
+    if networks is not None:
+        from flaskmail.gunicornproxy import install
+
+        install(networks)
 
 
 def on_reload(server: Any) -> None:
@@ -143,6 +164,7 @@ def on_reload(server: Any) -> None:
     before, after = options(settings), options(new)
     settings = new
     adopt(new)
+    sockets.serve(new.server.listeners())
     # gunicorn takes its options from this module's names at the next reload, and from server.cfg until then.
     globals().update(after)
     for name, value in after.items():

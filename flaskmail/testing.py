@@ -202,8 +202,15 @@ def _store(store: str | StoreMaker) -> StoreMaker:
 class LiveServer:
     """gunicorn, serving. folder: where it works, with ``config.toml``, ``data`` and ``log``; port: of its loopback listener."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], port: int, tls: ssl.SSLContext | None) -> None:
-        self.folder, self.process, self.port, self._tls = folder, process, port, tls
+    def __init__(
+        self,
+        folder: Path,
+        process: subprocess.Popen[bytes],
+        port: int,
+        tls: ssl.SSLContext | None,
+        source: str = "127.0.0.1",
+    ) -> None:
+        self.folder, self.process, self.port, self._tls, self._source = folder, process, port, tls, (source, 0)
 
     @property
     def url(self) -> str:
@@ -217,8 +224,10 @@ class LiveServer:
     def connect(self) -> http.client.HTTPConnection:
         """A new connection; to be closed."""
         if self._tls is not None:
-            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._tls)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            return http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=30, source_address=self._source, context=self._tls
+            )
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=self._source)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """One request on a connection of its own."""
@@ -270,22 +279,27 @@ def live_server(
     arguments: Sequence[str] = ("-c", "python:flaskmail.gunicornconf", "flaskmail.app:create_app()"),
     python_path: Path | None = None,
     tls: ssl.SSLContext | None = None,
+    source: str = "127.0.0.1",
+    bind: Sequence[str] = ("127.0.0.1:0",),
     wait: float = 30.0,
 ) -> Iterator[LiveServer]:
     """gunicorn on an ephemeral port of the loopback interface, stopped at the end.
 
     config: TOML text of ``config.toml``, without ``server.bind``; requests are limited only if it has a ``rate-limit``.
     folder: where it runs, kept afterwards; default a temporary one. arguments: gunicorn's, after ``-b``.
-    python_path: put first on the import path. tls: trusts the certificate that ``config`` names. RuntimeError with the log when it does not serve within ``wait`` seconds."""
+    python_path: put first on the import path. tls: trusts the certificate that ``config`` names.
+    source: the address that the requests of the LiveServer come from. bind: where gunicorn listens; empty for what ``config``
+    says, which must begin with 127.0.0.1. RuntimeError with the log when it does not serve within ``wait`` seconds."""
     with tempfile.TemporaryDirectory(prefix="flaskmail-") as temporary:
         where = folder or Path(temporary)
         limits = "" if "rate-limit" in config else "\n[server.http.rate-limit]\nanonymous = false\naccount = false\n"
         (where / "config.toml").write_text(config + limits, encoding="utf-8")
         environment = _environment() | ({"PYTHONPATH": str(python_path)} if python_path else {})
         with (where / "log").open("wb") as log:
-            command = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *arguments]
+            binds = [word for address in bind for word in ("-b", address)]
+            command = [sys.executable, "-m", "gunicorn", *binds, *arguments]
             process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
-        server = LiveServer(where, process, 0, tls)
+        server = LiveServer(where, process, 0, tls, source)
         try:
             server.port = _serving(server, time.monotonic() + wait)
             yield server

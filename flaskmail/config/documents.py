@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flaskmail.config.settings import Declaration, Settings, declarations, subsections
+from flaskmail.config import lookups
+from flaskmail.config.settings import Declaration, Settings, declarations, open_tables, subsections
 
 _INTRODUCTION = """\
 The settings stand in one TOML file: the one that the environment variable `FLASKMAIL_CONFIG` names, else `./config.toml`.
@@ -36,10 +37,18 @@ def tables(section: type[Any] = Settings, prefix: str = "") -> Iterator[tuple[st
     """Every table with settings of its own: dotted name, what it is about, its settings."""
     for name, below in subsections(section):
         key = prefix + name
-        own = [declaration for declaration in declarations(below, f"{key}.") if declaration.section == key]
+        own = list(_own(below, key))
         if own:
             yield key, " ".join((below.__doc__ or "").split()), own
         yield from tables(below, f"{key}.")
+    for name, each in open_tables(section):
+        key = f"{prefix}{name}.<id>"
+        yield key, " ".join((each.__doc__ or "").split()), list(_own(each, key))
+        yield from tables(each, f"{key}.")
+
+
+def _own(section: type[Any], key: str) -> Iterator[Declaration]:
+    return (declaration for declaration in declarations(section, f"{key}.") if declaration.section == key)
 
 
 def example() -> str:
@@ -51,6 +60,14 @@ def example() -> str:
     ]
     for name, about, own in tables():
         lines += [f"# {line}" for line in _wrapped(about)]
+        if "<id>" in name:
+            # The administrator's own tables: to write them as they stand would make one.
+            lines += [f"# [{name.replace('<id>', 'https')}]"]
+            for one in own:
+                lines += [f"# # {line}" for line in _wrapped(one.doc)]
+                lines += [f"# {one.name} = {one.example or one.kind.write(one.default)}"]
+            lines += [""]
+            continue
         lines += [f"[{name}]"]
         for one in own:
             lines += [f"# {line}" for line in _wrapped(one.doc)]
@@ -77,13 +94,24 @@ def page() -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
+def _looked_up(settings: Settings) -> Iterator[dict[str, Any]]:
+    for table, entries in settings.lookup.tables.items():
+        for name, value in entries.items():
+            key = f"lookup.{table}.{name}"
+            yield {
+                "key": key,
+                "value": settings.written.get(key) or lookups.write(value),
+                "origin": settings.origin(key),
+            }
+
+
 def in_force(settings: Settings) -> list[dict[str, Any]]:
     """The settings as ``config show`` prints them, in order: key, value (TOML text, None when not set), origin.
 
     The value of a secret, and what a macro stands for, is never in it.
     """
     found = []
-    for one in declarations():
+    for one in declarations(of=settings):
         value = settings.value(one.key)
         text: str | None = one.kind.write(value)
         if not text:
@@ -93,7 +121,9 @@ def in_force(settings: Settings) -> list[dict[str, Any]]:
         elif one.key in settings.written:
             text = settings.written[one.key]
         found.append({"key": one.key, "value": text, "origin": settings.origin(one.key)})
-    return found
+    found += _looked_up(settings)
+    sections = {str(one["key"]).rpartition(".")[0]: number for number, one in reversed(list(enumerate(found)))}
+    return sorted(found, key=lambda one: sections[str(one["key"]).rpartition(".")[0]])
 
 
 def _wrapped(text: str, width: int = 110) -> list[str]:

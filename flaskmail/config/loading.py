@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import tomli
 
-from flaskmail.config.settings import Declaration, Settings, build, declarations, subsections
+from flaskmail.config import lookups
+from flaskmail.config.listening import mistakes
+from flaskmail.config.settings import Declaration, Settings, build, declarations, open_tables, subsections
 from flaskmail.errors import ConfigError, Problem
 
 T = TypeVar("T")
@@ -80,6 +82,9 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     else:
         values.setdefault("storage.path", here / Settings().storage.path)
     settings = build(values, Settings)
+    settings = dataclasses.replace(
+        settings, lookup=dataclasses.replace(settings.lookup, tables=reader.tables_looked_up)
+    )
     problems += _across(settings, reader)
     failed = {problem.key for problem in problems}
     for check in CHECKS:
@@ -132,8 +137,10 @@ class _Reader:
         self.source, self.folder, self.environ, self.problems = source, folder, environ, problems
         self.known: dict[str, Declaration] = {declaration.key: declaration for declaration in declarations()}
         self.values: dict[str, Any] = {}
+        self.tables_looked_up: dict[str, dict[str, lookups.Plain]] = {}
         self.origins: dict[str, str] = {}
         self.written: dict[str, str] = {}
+        self.named: list[str] = []
 
     def wrong(self, key: str, found: str, expected: str, hint: str = "") -> None:
         """Note a problem."""
@@ -149,19 +156,36 @@ class _Reader:
 
     def table(self, table: Mapping[str, Any], prefix: str, section: type[Any]) -> None:
         """Read one table and those in it."""
-        below = dict(subsections(section))
+        below, open_ones = dict(subsections(section)), dict(open_tables(section))
         for name, raw in table.items():
             key = prefix + (name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name))
             if name in below and isinstance(raw, dict):
                 self.table(raw, f"{key}.", below[name])
-            elif name in below:
+            elif name in open_ones and isinstance(raw, dict):
+                self.tables(raw, f"{key}.", open_ones[name])
+            elif name in below or name in open_ones:
                 self.wrong(key, shown(raw), f"a table, [{key}]")
             elif key in self.known:
                 self.setting(self.known[key], raw)
+            elif prefix in ("lookup.", "lookup.default."):
+                self.lookup(key, name, raw, prefix)
             elif isinstance(raw, dict):
                 self.wrong(key, "an unknown table", "a known one", self.nearest_table(key))
             else:
                 self.wrong(key, "an unknown key", "a known one", self.nearest_key(key))
+
+    def tables(self, table: Mapping[str, Any], prefix: str, each: type[Any]) -> None:
+        """Read the tables that have an id of the administrator's choice."""
+        for name, raw in table.items():
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name):
+                self.wrong(prefix + json.dumps(name), "an id", "an id of at most 32 letters, digits, - and _")
+            elif not isinstance(raw, dict):
+                self.wrong(prefix + name, shown(raw), f"a table, [{prefix}<id>]", self.nearest_key(prefix + name))
+            else:
+                key = f"{prefix}{name}."
+                self.named.append(name)
+                self.known |= {declaration.key: declaration for declaration in declarations(each, key)}
+                self.table(raw, key, each)
 
     def setting(self, declaration: Declaration, raw: object) -> None:
         """Read one value."""
@@ -179,6 +203,35 @@ class _Reader:
             self.wrong(key, trouble.found, trouble.expected)
         except ValueError as error:
             self.wrong(key, found, str(error) or declaration.kind.expected)
+
+    def lookup(self, key: str, name: str, raw: object, prefix: str) -> None:
+        """Read a table for ``key_get``, or one more key of its default table."""
+        if not lookups.is_name(name):
+            self.wrong(key, "a name", lookups.NAME_EXPECTED)
+        elif prefix == "lookup.default.":
+            self.looked_up(key, "default", name, raw)
+        elif isinstance(raw, dict):
+            self.tables_looked_up.setdefault(name, {})
+            for below, one in raw.items():
+                if lookups.is_name(below):
+                    self.looked_up(f"{key}.{below}", name, below, one)
+                else:
+                    self.wrong(f"{key}.{json.dumps(below)}", "a name", lookups.NAME_EXPECTED)
+        else:
+            self.wrong(key, shown(raw), f"a table, [{key}]")
+
+    def looked_up(self, key: str, table: str, name: str, raw: object) -> None:
+        """Read one value of a table for ``key_get``."""
+        try:
+            value = self.expand(raw)
+            if value != raw:
+                self.written[key] = shown(raw)
+            self.tables_looked_up.setdefault(table, {})[name] = lookups.parse(value)
+            self.origins[key] = str(self.source)
+        except _Trouble as trouble:
+            self.wrong(key, trouble.found, trouble.expected)
+        except ValueError:
+            self.wrong(key, shown(raw), lookups.EXPECTED)
 
     def expand(self, raw: object) -> object:
         """The value with its ``%{env:NAME}%`` and ``%{file:path}%`` replaced; _Trouble when one cannot be."""
@@ -241,7 +294,19 @@ def shown(raw: object) -> str:
 def _across(settings: Settings, reader: _Reader) -> Iterator[Problem]:
     """What is wrong between settings that are each right by themselves."""
     failed = {problem.key for problem in reader.problems}
-    pair = ("server.tls.certificate", "server.tls.private-key")
-    for one, other in (pair, pair[::-1]):
-        if settings.value(one) is not None and settings.value(other) is None and other not in failed:
-            yield Problem(str(reader.source), other, "nothing", f"a path, because {one} is set")
+    listeners = settings.server.listener
+    for prefix in ("server.", *(f"server.listener.{name}." for name in listeners)):
+        pair = (f"{prefix}tls.certificate", f"{prefix}tls.private-key")
+        for one, other in (pair, pair[::-1]):
+            if settings.value(one) is not None and settings.value(other) is None and other not in failed:
+                yield Problem(str(reader.source), other, "nothing", f"a path, because {one} is set")
+    shorthand = tuple(
+        key for key in ("server.bind", "server.tls.certificate", "server.tls.private-key") if key in reader.values
+    )
+    for key, found, expected in mistakes(listeners, shorthand, settings.server.http.use_x_forwarded):
+        if key not in failed:
+            yield Problem(str(reader.source), key, found, expected)
+    for name in reader.named:
+        key = f"server.listener.{name}.bind"
+        if key not in reader.values and key not in failed:
+            yield Problem(str(reader.source), key, "nothing", "the address where it listens")

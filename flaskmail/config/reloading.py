@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from flaskmail.config.loading import load
-from flaskmail.config.settings import Settings, build, declarations
+from flaskmail.config.settings import Declaration, Settings, build, declarations
 
 _current: Settings | None = None
 
@@ -30,20 +30,38 @@ def adopt(settings: Settings | None) -> None:
 
 def diff(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The dotted keys whose values differ: those that can change while the server runs, and those that need a restart."""
-    changed = [
-        declaration for declaration in declarations() if old.value(declaration.key) != new.value(declaration.key)
-    ]
-    return (
-        tuple(declaration.key for declaration in changed if declaration.reloadable),
-        tuple(declaration.key for declaration in changed if not declaration.reloadable),
-    )
+    both = {declaration.key: declaration for settings in (old, new) for declaration in declarations(of=settings)}
+    changed = [declaration for declaration in both.values() if _value(old, declaration) != _value(new, declaration)]
+    fixed = [one for one in changed if not one.reloadable or _belongs_to_changed_tables(one, old, new)]
+    tables = {**old.lookup.tables, **new.lookup.tables}
+    looked_up = [f"lookup.{one}" for one in tables if old.lookup.tables.get(one) != new.lookup.tables.get(one)]
+    return (*(one.key for one in changed if one not in fixed), *looked_up), tuple(one.key for one in fixed)
 
 
 def merge(old: Settings, new: Settings) -> Settings:
     """The new settings, but with the old values of what needs a restart."""
-    values = {
-        declaration.key: (new if declaration.reloadable else old).value(declaration.key)
-        for declaration in declarations()
-    }
+    _, fixed = diff(old, new)
+    both = {declaration.key: declaration for settings in (old, new) for declaration in declarations(of=settings)}
+    values = {}
+    for key, declaration in both.items():
+        value = _value(old if key in fixed else new, declaration)
+        if value is not _NOTHING:
+            values[key] = value
     merged = build(values, Settings)
-    return dataclasses.replace(merged, source=new.source, origins=new.origins, written=new.written)
+    lookup = dataclasses.replace(merged.lookup, tables=new.lookup.tables)
+    return dataclasses.replace(merged, lookup=lookup, source=new.source, origins=new.origins, written=new.written)
+
+
+_NOTHING = object()
+
+
+def _value(settings: Settings, declaration: Declaration) -> object:
+    try:
+        return settings.value(declaration.key)
+    except KeyError:
+        return _NOTHING
+
+
+def _belongs_to_changed_tables(declaration: Declaration, old: Settings, new: Settings) -> bool:
+    # Listeners are opened at the start: with one more or one less, nothing about them changes before a restart.
+    return declaration.key.startswith("server.listener.") and set(old.server.listener) != set(new.server.listener)

@@ -13,65 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from flaskmail.config import kinds
-from flaskmail.config.kinds import Kind, Rate, Rules
+from flaskmail.config.declaring import Declaration as Declaration
+from flaskmail.config.declaring import setting as setting
+from flaskmail.config.declaring import tables_of
+from flaskmail.config.kinds import Rate, Rules
+from flaskmail.config.listening import Listener, Tls
+from flaskmail.config.lookups import Plain, Tables, plain
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What is declared of one setting.
-
-    key: dotted, as in the file. kind: how it is read and written. default: the typed value, None for unset.
-    doc: sentences for the administrator. example: TOML text of a likely value, where the default does not show one.
-    reloadable: a SIGHUP brings a new value into force. secret: ``config show`` hides the value.
-    """
-
-    key: str
-    kind: Kind[Any]
-    default: Any
-    doc: str
-    example: str
-    reloadable: bool
-    secret: bool
-
-    @property
-    def section(self) -> str:
-        """The dotted name of the table that holds it."""
-        return self.key.rpartition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """The last part of the key."""
-        return self.key.rpartition(".")[2]
-
-
-def setting(
-    kind: Kind[T], default: T, doc: str, *, example: str = "", reloadable: bool = True, secret: bool = False
-) -> T:
-    """Declare a field of a section. The arguments are those of :class:`Declaration`."""
-    declared = {"kind": kind, "doc": doc, "example": example, "reloadable": reloadable, "secret": secret}
-    field: T = dataclasses.field(default=default, metadata=declared, repr=not secret)
-    return field
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """TLS on the listeners. Without it the server speaks plain HTTP: for the loopback interface, or behind a proxy."""
-
-    certificate: Path | None = setting(
-        kinds.optional(kinds.FILE),
-        None,
-        "PEM file with the certificate and its chain.",
-        example='"/etc/flaskmail/cert.pem"',
-    )
-    private_key: Path | None = setting(
-        kinds.optional(kinds.FILE),
-        None,
-        "PEM file with the private key of the certificate.",
-        example='"/etc/flaskmail/key.pem"',
-        secret=True,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +119,8 @@ class ServerHttp:
 
 @dataclass(frozen=True, slots=True)
 class LookupDefault:
-    """Names that expressions look up: key_get('default', 'hostname')."""
+    """What expressions look up: key_get('default', 'hostname'). More keys of your own may stand here, and in tables of your own,
+    [lookup.<name>]: texts, numbers, true, false, and lists of them."""
 
     hostname: str | None = setting(
         kinds.optional(kinds.TEXT),
@@ -183,9 +133,10 @@ class LookupDefault:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What expressions look up."""
+    """What expressions look up. tables: the keys and tables of the administrator's choice."""
 
     default: LookupDefault = LookupDefault()
+    tables: Tables = dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +194,13 @@ class Server:
         "info",
         "The least urgent messages that are logged.",
     )
-    tls: ServerTls = ServerTls()
+    tls: Tls = Tls()
     http: ServerHttp = ServerHttp()
+    listener: Mapping[str, Listener] = tables_of(Listener)
+
+    def listeners(self) -> Mapping[str, Listener]:
+        """The listeners by their ids; without tables of their own the one, ``default``, that ``bind`` and ``tls`` say."""
+        return self.listener or {"default": Listener(bind=self.bind, tls=self.tls)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,11 +417,15 @@ class Settings:
     written: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def value(self, key: str) -> Any:
-        """The value under a dotted key as in the file; AttributeError when nothing is declared under it."""
+        """The value under a dotted key as in the file; AttributeError or KeyError when there is no such setting."""
         found: Any = self
         for part in key.split("."):
-            found = getattr(found, part.replace("-", "_"))
+            found = found[part] if isinstance(found, Mapping) else getattr(found, part.replace("-", "_"))
         return found
+
+    def readable(self) -> dict[str, Plain]:
+        """Every setting that is no secret, by its dotted key, as expressions read it with ``config_get``."""
+        return {one.key: plain(self.value(one.key)) for one in declarations() if not one.secret}
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key comes from: "default", the path of the file, or a variable of the environment."""
@@ -494,13 +454,19 @@ class Settings:
         }
 
 
-def declarations(section: type[Any] = Settings, prefix: str = "") -> Iterator[Declaration]:
-    """All settings below a section, the section's own before those of its subsections, in the order of their declaration."""
+def declarations(section: type[Any] = Settings, prefix: str = "", of: Settings | None = None) -> Iterator[Declaration]:
+    """All settings below a section, the section's own before those of its subsections, in the order of their declaration.
+
+    of: with those of the tables that these settings hold under ids of the administrator's choice."""
     for field in dataclasses.fields(section):
-        if field.metadata:
+        if "kind" in field.metadata:
             yield Declaration(key=f"{prefix}{wire_name(field.name)}", default=field.default, **field.metadata)
     for name, below in subsections(section):
-        yield from declarations(below, f"{prefix}{name}.")
+        yield from declarations(below, f"{prefix}{name}.", of)
+    if of is not None:
+        for name, each in open_tables(section):
+            for identifier in of.value(prefix + name):
+                yield from declarations(each, f"{prefix}{name}.{identifier}.", of)
 
 
 def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
@@ -508,6 +474,13 @@ def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
     for field in dataclasses.fields(section):
         if not field.metadata and dataclasses.is_dataclass(field.default):
             yield wire_name(field.name), type(field.default)
+
+
+def open_tables(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """The names of what holds tables by ids of the administrator's choice, and the class of each of those tables."""
+    for field in dataclasses.fields(section):
+        if "each" in field.metadata:
+            yield wire_name(field.name), field.metadata["each"]
 
 
 def wire_name(field_name: str) -> str:
@@ -520,9 +493,12 @@ def build(values: Mapping[str, Any], section: type[T], prefix: str = "") -> T:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(cast(Any, section)):
         key = f"{prefix}{wire_name(field.name)}"
-        if field.metadata:
+        if "kind" in field.metadata:
             if key in values:
                 found[field.name] = values[key]
+        elif "each" in field.metadata:
+            ids = dict.fromkeys(name[len(key) + 1 :].partition(".")[0] for name in values if name.startswith(f"{key}."))
+            found[field.name] = {one: build(values, field.metadata["each"], f"{key}.{one}.") for one in ids}
         elif dataclasses.is_dataclass(field.default):
             found[field.name] = build(values, type(field.default), f"{key}.")
     return section(**found)

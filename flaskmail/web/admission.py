@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from flaskmail import sockets
 from flaskmail.accounts.principals import Principal
 from flaskmail.decisions.addresses import is_host_header
 from flaskmail.errors import RequestError, StoreError
@@ -53,10 +54,12 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
 
 
 def arrive(environ: Environ) -> None:
-    """The start of every request. Raises RequestError as ``check_host``."""
+    """The start of every request. Raises RequestError as ``check_host``, and 404 for what its listener does not serve."""
     environ[accesslog.STARTED] = time.perf_counter()
     if POLICY not in environ:
         check_host(environ)
+    if not sockets.serves(environ):
+        raise RequestError(404, "There is nothing at this address.")
 
 
 def check_host(environ: Environ) -> None:

@@ -20,7 +20,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("server",),
     ("policy",),
     ("web",),
-    ("app", "gunicornlog", "gunicornproxy"),
+    ("app", "gunicornlog", "gunicornproxy", "gunicornworker"),
     ("gunicornconf", "cli", "testing"),
     ("__main__",),
 ]
@@ -35,7 +35,7 @@ OWNERS = {
     "werkzeug": {"policy", "web", "app", "cli", "testing"},
     "jinja2": {"web", "app", "cli", "testing"},
     "click": {"cli", "app"},
-    "gunicorn": {"gunicornconf", "gunicornlog", "gunicornproxy"},
+    "gunicorn": {"gunicornconf", "gunicornlog", "gunicornproxy", "gunicornworker"},
     "apsw": {"store", "accounts"},
     "sqlite3": set(),
     "pluggy": {"hookspecs", "plugins"},
