@@ -55,6 +55,23 @@ class Client:
     why: str = ""
 
 
+Verdict = Literal["trusted", "client", "unidentified", "malformed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the walk from the right, for explanations.
+
+    header: the field's name. text: the address as it stands there, None where the element names none. address: canonical,
+    None when there is none to know. verdict: "trusted" is a proxy of ours, whose word about the address to its left counts; all
+    others end the walk."""
+
+    header: str
+    text: str | None
+    address: str | None
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What one family of headers says. found: whether there is a deciding element; address None in it: unidentified."""
@@ -67,10 +84,13 @@ class _Told:
     port: int | None = None
 
 
-def decide_client(trust: Trust, peer: str, scheme: str, claims: Claims, proxied: bool = False) -> Client:
+def decide_client(
+    trust: Trust, peer: str, scheme: str, claims: Claims, proxied: bool = False, steps: list[Step] | None = None
+) -> Client:
     """The client of a request. peer: the socket's peer as text, "" for a Unix socket; scheme: the socket's.
 
-    proxied: an untrusted peer sent forwarded headers, so it is no proof that the client is on this machine.
+    proxied: an untrusted peer sent forwarded headers, so it is no proof that the client is on this machine. steps: where the
+    steps of the walk are noted, for who wants to know why.
     BadForwarded when a trusted peer's headers cannot be understood where they decide."""
     ip = read_peer(peer)
     address = None if ip is None else str(ip)
@@ -83,7 +103,7 @@ def decide_client(trust: Trust, peer: str, scheme: str, claims: Claims, proxied:
     if not known:
         why = "the peer is not in trusted-proxies: the client is the peer of the socket"
         return Client(address, scheme, local=loopback and not proxied, why=why)
-    told = _listen(trust, claims)
+    told = _listen(trust, claims, steps)
     seen = told.scheme or scheme
     if not told.found:
         why = "the peer is a trusted proxy and forwards for nobody: the client is the peer"
@@ -114,19 +134,19 @@ def _is_loopback(address: str | None) -> bool:
     return ip is not None and ip in LOOPBACK
 
 
-def _listen(trust: Trust, claims: Claims) -> _Told:
+def _listen(trust: Trust, claims: Claims, steps: list[Step] | None) -> _Told:
     if trust.family == "x-forwarded":
-        return _x_forwarded(trust, claims)
+        return _x_forwarded(trust, claims, steps)
     if trust.family == "forwarded":
-        return _forwarded(trust, claims.forwarded)
+        return _forwarded(trust, claims.forwarded, steps)
     # auto: both may be there, and then they must agree.
     has_x = any(text and text.strip(" \t,") for text in (claims.x_for, claims.x_proto, claims.x_host))
     if not (claims.forwarded and claims.forwarded.strip(" \t,")):
-        return _x_forwarded(trust, claims)
-    one = _forwarded(trust, claims.forwarded)
+        return _x_forwarded(trust, claims, steps)
+    one = _forwarded(trust, claims.forwarded, steps)
     if not has_x:
         return one
-    other = _x_forwarded(trust, claims)
+    other = _x_forwarded(trust, claims, steps)
     if (one.found, one.address) != (other.found, other.address):
         raise BadForwarded("X-Forwarded-For and Forwarded contradict each other.")
     if one.scheme and other.scheme and one.scheme != other.scheme:
@@ -137,7 +157,7 @@ def _listen(trust: Trust, claims: Claims) -> _Told:
     return _Told(one.found, one.address, one.trusted, one.scheme or other.scheme, host.host, host.port)
 
 
-def _x_forwarded(trust: Trust, claims: Claims) -> _Told:
+def _x_forwarded(trust: Trust, claims: Claims, steps: list[Step] | None) -> _Told:
     found, address, trusted = False, None, False
     if "for" in trust.fields and claims.x_for:
         for item in reversed(claims.x_for.split(",")):
@@ -147,9 +167,13 @@ def _x_forwarded(trust: Trust, claims: Claims) -> _Told:
             try:
                 ip = read_node(text, bare=True)
             except ValueError:
+                if steps is not None:
+                    steps.append(Step("X-Forwarded-For", text, None, "malformed"))
                 raise BadForwarded("X-Forwarded-For names no address where it decides.") from None
             found, address = True, None if ip is None else str(ip)
             trusted = ip is not None and ip in trust.networks
+            if steps is not None:
+                steps.append(_step("X-Forwarded-For", text, address, trusted))
             if not trusted:
                 break
     scheme = _scheme(_rightmost(claims.x_proto)) if "proto" in trust.fields else None
@@ -157,7 +181,7 @@ def _x_forwarded(trust: Trust, claims: Claims) -> _Told:
     return _Told(found, address, trusted, scheme, host, port)
 
 
-def _forwarded(trust: Trust, text: str | None) -> _Told:
+def _forwarded(trust: Trust, text: str | None, steps: list[Step] | None) -> _Told:
     elements = parse_forwarded(text) if text else []
     if not elements:
         return _Told()
@@ -170,15 +194,23 @@ def _forwarded(trust: Trust, text: str | None) -> _Told:
             try:
                 ip = None if node is None else read_node(node, bare=False)
             except ValueError:
+                if steps is not None:
+                    steps.append(Step("Forwarded", node, None, "malformed"))
                 raise BadForwarded("Forwarded names no address where it decides.") from None
             found, address = True, None if ip is None else str(ip)
             trusted = ip is not None and ip in trust.networks
+            if steps is not None:
+                steps.append(_step("Forwarded", node, address, trusted))
             if not trusted:
                 break
     # What another element says was said about another hop.
     scheme = _scheme(deciding.get("proto")) if "proto" in trust.fields else None
     host, port = _host(deciding.get("host")) if "host" in trust.fields else (None, None)
     return _Told(found, address, trusted, scheme, host, port)
+
+
+def _step(header: str, text: str | None, address: str | None, trusted: bool) -> Step:
+    return Step(header, text, address, "unidentified" if address is None else "trusted" if trusted else "client")
 
 
 def _rightmost(text: str | None) -> str | None:
