@@ -10,6 +10,7 @@ COMMANDS = {
     "account": "flaskmail.cli.account:account",
     "config": "flaskmail.cli.config:config",
     "domain": "flaskmail.cli.domain:domain",
+    "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",
     "token": "flaskmail.cli.token:token",
     "verify": "flaskmail.cli.verify:verify",

@@ -31,11 +31,12 @@ class Surroundings:
     """What the settings of the policy do not say.
 
     lookups: what ``key_get`` finds; ``default`` has a ``hostname``. tls: whether the server's own sockets speak TLS. server: the
-    Server, or None in another application."""
+    Server, or None in another application. readable: what ``config_get`` finds beside that name."""
 
     lookups: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {"hostname": "localhost"}})
     tls: bool = False
     server: object | None = None
+    readable: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Policy:
@@ -181,23 +182,34 @@ def from_mapping(settings: Mapping[str, Any], surroundings: Surroundings) -> Pol
 
 def of_settings(settings: Settings, server: object | None = None) -> Policy:
     """The policy of a server's settings. ConfigError, with everything that is wrong."""
+    lookups, warnings = names(settings)
+    readable = settings.readable()
+    certified = any(listener.tls.certificate for listener in settings.server.listeners().values())
+    policy = build(settings.server.http, Surroundings(lookups, certified, server, readable))
+    if UrlRule(settings.server.http.url, lookups, readable).constant is None:
+        policy.warnings += warnings
+    return policy
+
+
+def _lookups(settings: Settings, hostname: str) -> dict[str, Mapping[str, Any]]:
+    tables = settings.lookup.tables
+    return {**tables, "default": {**tables.get("default", {}), "hostname": hostname}}
+
+
+def names(settings: Settings) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
+    """What ``key_get`` finds with these settings, and warnings where that had to be guessed."""
     warnings: list[str] = []
     hostname = settings.lookup.default.hostname
+    listeners = settings.server.listeners().values()
     if hostname is None:
         hostname = "localhost"
-        if not all(_is_own(bind) for bind in settings.server.bind):
+        if not all(_is_own(bind) for listener in listeners for bind in listener.bind):
             hostname = _machine_name()
-            if UrlRule(settings.server.http.url, {"default": {"hostname": hostname}}).constant is None:
-                warnings.append(
-                    f"clients are told that this server is {hostname}; set server.http.url or lookup.default.hostname to the "
-                    "name that they use"
-                )
-    surroundings = Surroundings(
-        {"default": {"hostname": hostname}}, tls=settings.server.tls.certificate is not None, server=server
-    )
-    policy = build(settings.server.http, surroundings)
-    policy.warnings += warnings
-    return policy
+            warnings.append(
+                f"clients are told that this server is {hostname}; set server.http.url or lookup.default.hostname to the "
+                "name that they use"
+            )
+    return _lookups(settings, hostname), warnings
 
 
 def _is_own(bind: str) -> bool:
@@ -219,7 +231,9 @@ def _machine_name() -> str:
 
 def check(settings: Settings) -> Iterator[Problem]:
     """What is wrong with ``[server.http]`` beyond the kinds of its values; the loader of the settings asks."""
-    yield from _examine(settings.server.http, Surroundings(), SECTION)[1]
+    lookups = _lookups(settings, settings.lookup.default.hostname or "localhost")
+    surroundings = Surroundings(lookups, readable=settings.readable())
+    yield from _examine(settings.server.http, surroundings, SECTION)[1]
 
 
 CHECKS.append(check)
@@ -266,13 +280,14 @@ def _rules(
     settings: ServerHttp, surroundings: Surroundings, prefix: str
 ) -> tuple[UrlRule, AccessRule | None, list[Problem]]:
     problems: list[Problem] = []
-    url, access = UrlRule(None, surroundings.lookups), None
+    found = surroundings.lookups, surroundings.readable
+    url, access = UrlRule(None, *found), None
     try:
-        url = UrlRule(settings.url, surroundings.lookups)
+        url = UrlRule(settings.url, *found)
     except ConfigError as error:
         problems += (replace(one, key=f"{prefix}url{one.key}") for one in error.problems)
     try:
-        access = AccessRule.of(settings.allowed_endpoint, surroundings.lookups)
+        access = AccessRule.of(settings.allowed_endpoint, *found)
     except ConfigError as error:
         problems += (replace(one, key=f"{prefix}allowed-endpoint{one.key}") for one in error.problems)
     return url, access, problems

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from flaskmail.config.kinds import Rules
@@ -20,6 +21,7 @@ log = logging.getLogger("flaskmail.policy")
 
 Environ = Mapping[str, Any]
 Lookups = Mapping[str, Mapping[str, Any]]
+Readable = Mapping[str, Any]
 
 PORTS = {"http": 80, "https": 443}
 DEFAULT_URL = "protocol + '://' + key_get('default', 'hostname') + ':' + local_port"
@@ -94,9 +96,9 @@ class Rule:
 
     ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
 
-    def __init__(self, rules: object, lookups: Lookups) -> None:
+    def __init__(self, rules: object, lookups: Lookups, readable: Readable = MappingProxyType({})) -> None:
         blocks = [dict(block) for block in rules] if isinstance(rules, tuple) else rules
-        config = {"server.hostname": lookups.get("default", {}).get("hostname", "")}
+        config = {**readable, "server.hostname": lookups.get("default", {}).get("hostname", "")}
         try:
             self._compiled: Compiled = compile_setting(blocks, variables=HTTP_TYPES, lookups=lookups, config_get=config)
         except ExpressionErrors as errors:
@@ -119,7 +121,7 @@ class UrlRule:
 
     ConfigError as for Rule, also for a constant that is no base URL."""
 
-    def __init__(self, rules: Rules | None, lookups: Lookups) -> None:
+    def __init__(self, rules: Rules | None, lookups: Lookups, readable: Readable = MappingProxyType({})) -> None:
         self.is_default = rules is None
         self.constant: str | None = None
         self._default = self._rule = Rule(DEFAULT_URL, lookups)
@@ -130,7 +132,7 @@ class UrlRule:
             # A URL as it stands is no expression.
             value = rules
         elif rules is not None:
-            self._rule = Rule(rules, lookups)
+            self._rule = Rule(rules, lookups, readable)
             value = self._rule.constant
         if value is not None:
             try:
@@ -168,9 +170,9 @@ class AccessRule:
         self._complained = False
 
     @classmethod
-    def of(cls, rules: Rules, lookups: Lookups) -> AccessRule | None:
+    def of(cls, rules: Rules, lookups: Lookups, readable: Readable = MappingProxyType({})) -> AccessRule | None:
         """The rule; None when every request passes. ConfigError as for Rule, also for a constant that is no status."""
-        rule = Rule(rules, lookups)
+        rule = Rule(rules, lookups, readable)
         if rule.constant is not None:
             status = access_status(rule.constant)
             if status == ALLOWED:

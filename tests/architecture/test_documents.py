@@ -9,6 +9,7 @@ import re
 import pytest
 
 from flaskmail.config import documents
+from flaskmail.expressions import documents as expressions
 from flaskmail.jmap.datatype import Prop
 
 CITATION = re.compile(r"\bRFCs? ?(\d{3,5})\b")
@@ -28,6 +29,14 @@ def test_the_example_file_is_what_the_code_makes(root):
 
 def test_the_page_about_settings_is_what_the_code_makes(root):
     assert (root / "docs/configuration.md").read_text(encoding="utf-8") == documents.page(), "run: make docs"
+
+
+def test_the_tables_of_expressions_are_what_the_code_makes(root):
+    page = (root / "docs/expressions.md").read_text(encoding="utf-8")
+    assert "| `trim`(" in page
+    assert "| `remote_ip` |" in page
+    assert page == expressions.filled(page), "run: make docs"
+    assert page == expressions.filled(page.replace("`trim`(", "`trom`("))
 
 
 def test_every_rfc_that_the_code_cites_is_in_the_index(root, modules):
