@@ -18,7 +18,12 @@ class Variable:
 
 
 HTTP: tuple[Variable, ...] = (
-    Variable("listener", Type.TEXT, "The id of the listener that took the connection.", "'http'"),
+    Variable(
+        "listener",
+        Type.TEXT,
+        "The id of the listener that took the connection; `default` where none is named.",
+        "'default'",
+    ),
     Variable(
         "remote_ip",
         Type.TEXT,
