@@ -11,6 +11,7 @@ from flask import Flask, request
 
 from flaskmail.config import Settings
 from flaskmail.policy import HttpPolicy
+from flaskmail.policy.adapter import leave
 from flaskmail.policy.plan import of_settings
 from flaskmail.server import Server
 from flaskmail.web import accesslog, discovery_blueprint, jmap_blueprint
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
         app.extensions["flaskmail.url"] = policy.policy.url.constant
     if first_start:
         hooks.add(_announce_at_first_request(app))
-    app.wsgi_app = Front(app, api, {*hooks, policy.after_request})  # type: ignore[method-assign]
+    app.wsgi_app = Front(app, api, {*hooks, leave})  # type: ignore[method-assign]
     policy.init_app(app)
     return app
 

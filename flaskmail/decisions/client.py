@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from flaskmail.decisions.addresses import LOOPBACK, NOBODY, Networks, read_authority, read_node, read_peer
 from flaskmail.decisions.forwarded import BadForwarded, parse_forwarded
+from flaskmail.decisions.rates import client_of
 
 Family = Literal["x-forwarded", "forwarded", "auto"]
 
@@ -40,7 +41,7 @@ class Client:
     host, port: what a trusted proxy says that the client asked for ("host[:port]" in lower case, its port), or None.
     trusted: the peer is a trusted proxy. forwarded: it forwarded for somebody. told: it said the scheme.
     local: the client is proven to be on this machine. exempt: a trusted proxy itself, never to be limited or banned.
-    why: the reason, for people.
+    why: the reason, for people. key: what is limited as one client (``client_of``).
     """
 
     address: str | None
@@ -53,6 +54,10 @@ class Client:
     local: bool = False
     exempt: bool = False
     why: str = ""
+    key: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", client_of(self.address))
 
 
 Verdict = Literal["trusted", "client", "unidentified", "malformed"]

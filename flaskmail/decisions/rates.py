@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
 
 from flaskmail.decisions.addresses import read_peer
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """count requests in any stretch of ``seconds``, which may come at once. name: as clients read it."""
+    """count requests in any stretch of ``seconds``, which may come at once. name: as clients read it. policy: the header field
+    that says so."""
 
     name: str
     count: int
     seconds: int
+    policy: tuple[str, str] = field(init=False)
 
-    @property
-    def policy(self) -> tuple[str, str]:
-        """The header field that says so."""
-        return "RateLimit-Policy", f'"{self.name}";q={self.count};w={self.seconds}'
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "policy", ("RateLimit-Policy", f'"{self.name}";q={self.count};w={self.seconds}'))
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What one request did. wait: seconds until one more may come, 0 when this one may; left: requests left at once; reset:
-    seconds until all are there again."""
+class Spent(NamedTuple):
+    """What one request did. due: when, in seconds, all requests are there again. wait: seconds until one more may come, 0 when
+    this one may. left: requests left at once. reset: seconds until ``due``."""
 
+    due: float
     wait: int
     left: int
     reset: int
 
     def headers(self, limit: Limit) -> tuple[tuple[str, str], ...]:
         """The header fields that tell."""
-        told = (limit.policy, ("RateLimit", f'"{limit.name}";r={self.left};t={self.reset}'))
-        return (*told, ("Retry-After", str(self.wait))) if self.wait else told
+        now = "RateLimit", f'"{limit.name}";r={self.left};t={self.reset}'
+        return (limit.policy, now, ("Retry-After", str(self.wait))) if self.wait else (limit.policy, now)
 
 
-def spend(limit: Limit, due: float, now: float) -> tuple[float, Spent]:
-    """One more request. due: when, in seconds, what was spent so far is there again; 0 for nothing spent.
+def spend(limit: Limit, due: float, now: float) -> Spent:
+    """One more request. due: of the request before, 0 for the first.
 
-    Answers the new ``due`` and what to tell. A refused request costs nothing; a clock set back locks nobody out."""
-    step = limit.seconds / limit.count
-    due = now if not due > now else min(due, now + limit.seconds)
+    A refused request costs nothing; a clock set back locks nobody out."""
+    seconds = limit.seconds
+    step = seconds / limit.count
+    # Also for what is no number.
+    due = min(due, now + seconds) if due > now else now
     after = due + step
+    over = after - now - seconds
     # A millionth for what floating point numbers lose.
-    wait = after - limit.seconds - now
-    if wait > 1e-6 * limit.seconds:
-        return due, Spent(max(1, math.ceil(wait)), 0, max(1, math.ceil(due - now)))
-    left = int((limit.seconds - (after - now)) / step + 1e-6)
-    return after, Spent(0, left, max(1, math.ceil(after - now)))
+    if over > 1e-6 * seconds:
+        return Spent(due, max(1, ceil(over)), 0, max(1, ceil(due - now)))
+    return Spent(after, 0, int(1e-6 - over / step), max(1, ceil(after - now)))
 
 
 def client_of(address: str | None) -> str:

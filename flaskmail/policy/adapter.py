@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask, Response, request
 
@@ -20,7 +20,7 @@ from flaskmail.decisions.addresses import is_host_header
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.forwarded import BadForwarded
 from flaskmail.decisions.headers import Header, Outgoing
-from flaskmail.decisions.rates import Limit, client_of
+from flaskmail.decisions.rates import Limit
 from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, is_exempt, location
 from flaskmail.errors import ConfigError, Problem, RequestError
 from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
@@ -135,8 +135,9 @@ class HttpPolicy:
         self._counted_in = counters
         self._answered = answered
         self._warned: set[str] = set()
+        self._good_hosts: set[str | None] = set()
         self._usual_name = ""
-        self.inner: Application | None = None
+        self.inner: Application = _nothing_yet
         if settings is not None:
             self._take(settings)
         if app is not None:
@@ -165,7 +166,7 @@ class HttpPolicy:
         elif self._policy is None and self._make is None:
             self._take({})
         # Functions are called last to first: ours sees what all others have set.
-        app.after_request_funcs.setdefault(None, []).insert(0, self.after_request)
+        app.after_request_funcs.setdefault(None, []).insert(0, leave)
         app.extensions["flaskmail.policy"] = self
         self.inner = app.wsgi_app
         app.wsgi_app = self  # type: ignore[method-assign]
@@ -203,64 +204,80 @@ class HttpPolicy:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
         policy = self._policy or self.policy
-        environ[POLICY] = self
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        origin = environ.get("HTTP_ORIGIN")
-        client, answer = self._arrive(policy, environ)
-        out = policy.outgoing(client.scheme == "https", path, origin)
+        get = environ.get
+        peer, scheme, answer = get("REMOTE_ADDR") or "", get("wsgi.url_scheme"), None
+        if "gunicorn.socket" in environ:
+            scheme = self._socket_scheme(environ)
+        elif scheme != "https":
+            scheme = "http"
+        sent = FORWARDING.intersection(environ)
+        try:
+            if not sent:
+                client = policy.clients.get((peer, scheme)) or policy.client(peer, scheme)
+            else:
+                # Only what trusted peers sent is ever remembered under these six.
+                remembered = policy.clients.get(
+                    (
+                        peer,
+                        scheme,
+                        get("HTTP_X_FORWARDED_FOR"),
+                        get("HTTP_X_FORWARDED_PROTO"),
+                        get("HTTP_X_FORWARDED_HOST"),
+                        get("HTTP_FORWARDED"),
+                    )
+                )
+                if remembered is None or "HTTP_SCRIPT_NAME" in sent:
+                    client = self._forwarded(policy, environ, peer, scheme)
+                else:
+                    client = remembered
+        except BadForwarded as error:
+            log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
+            client, answer = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
+        for name in sent:
+            del environ[name]
+        environ[POLICY], environ[PEER], environ[CLIENT], environ["wsgi.url_scheme"] = self, peer, client, client.scheme
+        if client.address is not None:
+            environ["REMOTE_ADDR"] = client.address
+        else:
+            environ.pop("REMOTE_ADDR", None)
+        if client.host is not None:
+            environ["HTTP_HOST"] = client.host
+        host = get("HTTP_HOST")
+        if host not in self._good_hosts and answer is None:
+            answer = self._check_host(environ, host)
+        origin, path = get("HTTP_ORIGIN"), get("PATH_INFO", "")
+        out = policy.ready[client.scheme]
+        if out is None or path.startswith(policy.excluded_paths):
+            out = policy.outgoing(client.scheme == "https", path, origin)
         environ[_OUTGOING] = out
         if answer is None:
-            if method == "OPTIONS" and origin is not None and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
                 answer = self._preflight(policy, environ, path, origin)
-            answer = answer or self._gate(policy, environ, client, path)
+            if answer is None and policy.has_gates:
+                answer = self._gate(policy, environ, client, path)
         if answer is not None:
             return self._answer(environ, start_response, answer, out)
 
         def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
-            if environ.get(_APPLIED) != status:
+            if get(_APPLIED) != status:
                 headers = _joined(out, headers, environ)
             return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
-        return cast(Application, self.inner)(environ, start)
+        return self.inner(environ, start)
 
-    def _arrive(self, policy: Policy, environ: Environ) -> tuple[Client, Answer | None]:
-        """Settles who the client is and writes it into the environ; or the answer to headers that cannot be understood."""
-        peer = environ.get("REMOTE_ADDR") or ""
-        scheme = self._scheme(environ)
-        refusal = None
-        if FORWARDING.isdisjoint(environ):
-            client = policy.decide(peer, scheme)
-        else:
-            try:
-                client = self._forwarded(policy, environ, peer, scheme)
-            except BadForwarded as error:
-                log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
-                client, refusal = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
-            for name in FORWARDING.intersection(environ):
-                del environ[name]
-        environ[PEER], environ[CLIENT] = peer, client
-        environ["wsgi.url_scheme"] = client.scheme
-        if client.address is None:
-            environ.pop("REMOTE_ADDR", None)
-        else:
-            environ["REMOTE_ADDR"] = client.address
-        if client.host is not None:
-            environ["HTTP_HOST"] = client.host
-        elif refusal is None:
-            host = environ.get("HTTP_HOST")
-            if host is None:
-                # RFC 9112 section 3.2: required in HTTP/1.1.
-                if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-                    refusal = problem(400, "The request has no Host header.", more={"error": "bad-host"})
-            elif not is_host_header(host):
-                refusal = problem(400, "The Host header is malformed.", more={"error": "bad-host"})
-        return client, refusal
+    def _check_host(self, environ: Environ, host: str | None) -> Answer | None:
+        if host is None:
+            # RFC 9112 section 3.2: required in HTTP/1.1.
+            if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+                return problem(400, "The request has no Host header.", more={"error": "bad-host"})
+        elif not is_host_header(host):
+            return problem(400, "The Host header is malformed.", more={"error": "bad-host"})
+        elif len(self._good_hosts) < 100 and len(host) < LONGEST_KEY:
+            self._good_hosts.add(host)
+        return None
 
-    def _scheme(self, environ: Environ) -> str:
-        socket = environ.get("gunicorn.socket")
-        if socket is None:
-            return "https" if environ.get("wsgi.url_scheme") == "https" else "http"
-        scheme = "https" if isinstance(socket, ssl.SSLSocket) else "http"
+    def _socket_scheme(self, environ: Environ) -> str:
+        scheme = "https" if isinstance(environ["gunicorn.socket"], ssl.SSLSocket) else "http"
         if environ.get("wsgi.url_scheme") != scheme:
             self._warn(
                 "scheme",
@@ -271,11 +288,8 @@ class HttpPolicy:
 
     def _forwarded(self, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:
         get = environ.get
-        name = get("HTTP_SCRIPT_NAME")
-        if name and name == environ.get("SCRIPT_NAME") and name != os.environ.get("SCRIPT_NAME"):
-            # gunicorn's default lets peers on the loopback interface move the path by a header.
-            environ["PATH_INFO"], environ["SCRIPT_NAME"] = name + environ.get("PATH_INFO", ""), ""
-            self._warn("path", "gunicorn took SCRIPT_NAME from a header; it is ignored. Set forwarder_headers = ''")
+        if "HTTP_SCRIPT_NAME" in environ:
+            self._restore_path(environ)
         if not policy.trusts(peer):
             key = "trusted-proxies" if policy.trust.use else "use-x-forwarded"
             self._warn(
@@ -284,27 +298,36 @@ class HttpPolicy:
                 peer or "a peer on a Unix socket",
                 f"server.http.{key}",
             )
-            return policy.decide(peer, scheme, proxied=True)
-        claims = (
+            return policy.client(peer, scheme, proxied=True)
+        client = policy.client(
+            peer,
+            scheme,
             get("HTTP_X_FORWARDED_FOR"),
             get("HTTP_X_FORWARDED_PROTO"),
             get("HTTP_X_FORWARDED_HOST"),
             get("HTTP_FORWARDED"),
         )
-        if sum(len(claim) for claim in claims if claim) > LONGEST_KEY:
-            client = policy.decide_now(peer, scheme, *claims)
-        else:
-            client = policy.decide(peer, scheme, *claims)
         if client.forwarded and not client.told and "proto" in policy.trust.fields:
             self._warn(
                 "proto", "the trusted proxy %s does not say which protocol its clients use", peer or "(Unix socket)"
             )
         return client
 
+    def _restore_path(self, environ: Environ) -> None:
+        name = environ["HTTP_SCRIPT_NAME"]
+        if name and name == environ.get("SCRIPT_NAME") and name != os.environ.get("SCRIPT_NAME"):
+            # gunicorn's default lets peers on the loopback interface move the path by a header.
+            environ["PATH_INFO"], environ["SCRIPT_NAME"] = name + environ.get("PATH_INFO", ""), ""
+            self._warn("path", "gunicorn took SCRIPT_NAME from a header; it is ignored. Set forwarder_headers = ''")
+
     # ---- before Flask
     def _preflight(self, policy: Policy, environ: Environ, path: str, origin: str) -> Answer | None:
         cors = policy.cors
-        if not (cors.everybody or cors.listed) or policy.is_excluded(path):
+        if (
+            "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ
+            or not (cors.everybody or cors.listed)
+            or policy.is_excluded(path)
+        ):
             return None
         environ[_FURTHER] = policy.preflight(origin)
         return NO_CONTENT
@@ -321,7 +344,7 @@ class HttpPolicy:
         limit = policy.anonymous
         if limit is None or "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
             return None
-        wait = self._spend(environ, limit, client_of(client.address))
+        wait = self._spend(environ, limit, client.key)
         return None if not wait else problem(429, f"Too many requests. Wait {wait} seconds before the next one.")
 
     def _to_https(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
@@ -380,21 +403,31 @@ class HttpPolicy:
         if wait:
             raise RequestError(429, f"Too many requests of this account. Wait {wait} seconds before the next one.")
 
-    # ---- out
-    def after_request(self, response: Response) -> Response:
-        """The function that ``init_app`` hooks in: appends what leaves with every response."""
-        environ = request.environ
-        out = environ.get(_OUTGOING)
-        if out is not None:
-            headers = response.headers
-            further = environ.get(_FURTHER, ())
-            added = out.added(headers)
-            if added is None:
-                headers[:] = (*out.merged(list(headers), keep=KEEP in environ), *further)
-            else:
-                headers[len(headers) :] = (*added, *further) if further else added
-            environ[_APPLIED] = response.status
-        return response
+
+_request: Any = request
+
+
+def leave(response: Response) -> Response:
+    """The after_request function of every application with a policy: appends what leaves with every response."""
+    # Through `request` each attribute would ask anew for the request; this asks once.
+    environ = _request._get_current_object().environ
+    out: Outgoing | None = environ.get(_OUTGOING)
+    if out is not None:
+        headers: list[Header] = response.headers._list
+        added = out.added(headers)
+        if added is None:
+            headers[:] = out.merged(headers, keep=KEEP in environ)
+        else:
+            # As it stands: Headers would check and copy one by one what was checked at the start.
+            headers.extend(added)
+        if _FURTHER in environ:
+            headers.extend(environ[_FURTHER])
+        environ[_APPLIED] = response.status
+    return response
+
+
+def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    raise RuntimeError("HttpPolicy is not applied to an application yet")
 
 
 def _joined(out: Outgoing, headers: list[Header], environ: Environ) -> list[Header]:

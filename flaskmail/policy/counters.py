@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import mmap
 import os
@@ -10,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from flaskmail.decisions.rates import Limit, Spent, spend
@@ -45,28 +45,31 @@ class Counters:
         self._lock, self._clock = threading.Lock(), clock
 
     def spend(self, limit: Limit, client: str) -> Spent:
-        """Counts one request of a client and says what is left."""
-        digest = hashlib.blake2b(f"{limit.name}\0{client}".encode(), digest_size=16).digest()
-        row = int.from_bytes(digest[:4], "little") % ROWS * _ROW.size
-        tag = int.from_bytes(digest[8:], "little") or 1
-        # The lock of the file is between processes, the other one between threads.
+        """Counts one request of a client and says what is left. Two workers that count the same client in the same microsecond
+        may count once: a lock between processes would cost more than all the rest."""
+        row, tag = _place(limit.name, client)
+        now = self._clock()
         with self._lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, _ROW.size, row)
-            try:
-                slots = _ROW.unpack_from(self._table, row)
-                tags = slots[::2]
-                if tag in tags:
-                    place = tags.index(tag)
-                    due = slots[2 * place + 1]
-                else:
-                    place, due = min(range(WAYS), key=slots[1::2].__getitem__), 0.0
-                due, spent = spend(limit, due, self._clock())
-                _SLOT.pack_into(self._table, row + place * _SLOT.size, tag, due)
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW.size, row)
+            slots = _ROW.unpack_from(self._table, row)
+            tags = slots[::2]
+            if tag in tags:
+                place = tags.index(tag)
+                spent = spend(limit, slots[2 * place + 1], now)
+            else:
+                place = min(range(WAYS), key=slots[1::2].__getitem__)
+                spent = spend(limit, 0.0, now)
+            _SLOT.pack_into(self._table, row + place * _SLOT.size, tag, spent.due)
         return spent
 
     def close(self) -> None:
         """Lets go of the table."""
         self._table.close()
         os.close(self._file)
+
+
+@lru_cache(maxsize=4096)
+def _place(name: str, client: str) -> tuple[int, int]:
+    """The offset of the row of a client, and its tag there, which is never 0."""
+    digest = hashlib.blake2b(f"{name}\0{client}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    row = int.from_bytes(digest[:8], "little") % ROWS
+    return row * _ROW.size, int.from_bytes(digest[8:], "little") or 1

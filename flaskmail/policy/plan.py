@@ -19,11 +19,13 @@ from flaskmail.decisions.hsts import read_hsts
 from flaskmail.decisions.mistakes import Mistake
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.policy.rules import AccessRule, UrlRule
+from flaskmail.policy.rules import PORTS, AccessRule, UrlRule
 
 SECTION = "server.http."
 LONGEST_KEY = 256
 """Characters of forwarded headers up to which a decision about them is remembered."""
+REMEMBERED = 4096
+"""Decisions that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,19 @@ class Policy:
         self.account = _limit("account", limits.account)
         self.warnings: list[str] = []
         self.redirects = self._redirects()
-        self._excluded_paths = tuple(prefix.rstrip("/") for prefix in settings.cors_exclude)
+        self.excluded_paths = tuple(prefix.rstrip("/") for prefix in settings.cors_exclude)
         self._hsts = parts.hsts
         self.configured = parts.headers
         self._plain = self._lists(self._outgoing)
         self._excluded = self._lists(lambda secure: self._outgoing(secure, removed=CORS_NAMES))
         self._everybody = self._lists(lambda secure: self._outgoing(secure, self.cors.granted(None), CORS_NAMES))
+        plain = self._everybody if self.cors.everybody else self._plain
+        self.ready: dict[str, Outgoing | None] = (
+            dict.fromkeys(PORTS) if self.cors.listed else dict(zip(("http", "https"), plain, strict=True))
+        )
         self.listed = lru_cache(maxsize=256)(self._listed)
-        self.decide = lru_cache(maxsize=4096)(self.decide_now)
+        self.clients: dict[tuple[str | None, ...], Client] = {}
+        self.has_gates = self.redirects or self.access is not None or self.anonymous is not None
         self.trusts = lru_cache(maxsize=4096)(self._trusts)
 
     # ---- the client
@@ -72,7 +79,7 @@ class Policy:
         ip = read_peer(peer)
         return self.trust.networks.unix if not peer else ip is not None and ip in self.trust.networks
 
-    def decide_now(
+    def client(
         self,
         peer: str,
         scheme: str,
@@ -82,13 +89,20 @@ class Policy:
         forwarded: str | None = None,
         proxied: bool = False,
     ) -> Client:
-        """See :func:`flaskmail.decisions.client.decide_client`; ``decide`` is the same with a memory."""
-        return decide_client(self.trust, peer, scheme, Claims(x_for, x_proto, x_host, forwarded), proxied)
+        """The client of a request, which is remembered in ``clients`` under (peer, scheme), or with the four headers under
+        those six. See :func:`flaskmail.decisions.client.decide_client`."""
+        headers = (x_for, x_proto, x_host, forwarded)
+        client = decide_client(self.trust, peer, scheme, Claims(*headers), proxied)
+        if not proxied and sum(len(text) for text in (peer, *headers) if text) <= LONGEST_KEY:
+            if len(self.clients) >= REMEMBERED:
+                self.clients.clear()
+            self.clients[(peer, scheme) if headers == (None,) * 4 else (peer, scheme, *headers)] = client
+        return client
 
     # ---- the headers
     def outgoing(self, secure: bool, path: str, origin: str | None) -> Outgoing:
         """What leaves with the response to a request of this path (without the prefix of a mount) and Origin."""
-        if path.startswith(self._excluded_paths) and self.is_excluded(path):
+        if path.startswith(self.excluded_paths) and self.is_excluded(path):
             return self._excluded[secure]
         if self.cors.everybody:
             return self._everybody[secure]
@@ -98,7 +112,7 @@ class Policy:
 
     def is_excluded(self, path: str) -> bool:
         """Whether a path never gets CORS."""
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._excluded_paths)
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.excluded_paths)
 
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
