@@ -1,0 +1,77 @@
+"""A real Chromium, driven over W3C WebDriver, and a site of another origin whose pages it opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 20
+"""Seconds for whatever the browser is asked to do."""
+
+SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+EVIL = b"<!doctype html><title>before</title><script>document.title = 'ran'; fetch('/beacon')</script><p>hello"
+"""A page that says so when its script runs."""
+
+
+class Browser:
+    """One window. The methods raise an OSError of urllib with what the driver says when something is wrong."""
+
+    def __init__(self, base: str, folder: Path) -> None:
+        options = {"args": [*SWITCHES, f"--user-data-dir={folder}"], "binary": shutil.which("chromium")}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "timeouts": {"script": PATIENCE * 1000}}
+        made = self._send("POST", f"{base}/session", {"capabilities": {"alwaysMatch": wanted}})
+        self._base = f"{base}/session/{made['sessionId']}"
+
+    @staticmethod
+    def _send(method: str, url: str, body: object = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        asked = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=PATIENCE + 5) as answer:
+            return json.load(answer)["value"]
+
+    def open(self, url: str) -> None:
+        """Goes there, and waits until it is loaded."""
+        self._send("POST", f"{self._base}/url", {"url": url})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What an async function with this body answers in the page; an exception is answered as {"thrown": text}."""
+        whole = (
+            "const done = arguments[arguments.length - 1];"
+            f"(async (...given) => {{ {script} }})(...Array.from(arguments).slice(0, -1))"
+            ".then(done, error => done({thrown: String(error)}));"
+        )
+        return self._send("POST", f"{self._base}/execute/async", {"script": whole, "args": list(arguments)})
+
+    def send_always(self, headers: dict[str, str]) -> None:
+        """Header fields for every request from now on, those for pages that are opened included."""
+        for name, given in (("Network.enable", {}), ("Network.setExtraHTTPHeaders", {"headers": headers})):
+            self._send("POST", f"{self._base}/goog/cdp/execute", {"cmd": name, "params": given})
+
+    def close(self) -> None:
+        """Ends the browser."""
+        self._send("DELETE", self._base)
+
+
+@dataclass
+class Site:
+    """A site. origin: of its pages; asked: the paths of the requests so far; pages: path -> (headers, body) for more of them."""
+
+    origin: str
+    asked: list[str] = field(default_factory=list)
+    pages: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
