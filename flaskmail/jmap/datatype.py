@@ -118,6 +118,9 @@ class DataType:
     search: ClassVar[Sequence[str]] = ()
     """Columns of the full-text index. ``Prepared.text`` fills them when a record is created, and no update changes them: they
     are for what is immutable."""
+    independent: ClassVar[bool] = False
+    """Whether ``validate`` of an update never depends on other records of the type: then /set validates the updates of a call
+    one after the other and writes them together."""
     filters: ClassVar[Mapping[str, Filter]] = {}
     sorts: ClassVar[Mapping[str, SortTerm]] = {}
     get_arguments: ClassVar[Mapping[str, Check]] = {}

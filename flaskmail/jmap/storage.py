@@ -158,6 +158,10 @@ class Txn(Reader, Protocol):
         changed in nothing else (RFC 8621 section 2.2)."""
         ...
 
+    def update_many(self, kind: str, changes: Mapping[str, Record]) -> None:
+        """The same as ``update`` for each id, in this order, and quicker for many."""
+        ...
+
     def touch(self, kind: str, id: str) -> None:
         """Counts as a change although no stored property changed (a Thread whose emails changed)."""
         ...

@@ -307,6 +307,11 @@ class MemoryTxn(MemoryReader):
         proper = row.proper if counters else modseq
         of.live[id] = replace(row, record=row.record | _clone(changed), changed=modseq, proper=proper)
 
+    def update_many(self, kind: str, changes: Mapping[str, Record]) -> None:
+        """See ``Txn.update_many``."""
+        for id, changed in changes.items():
+            self.update(kind, id, changed)
+
     def touch(self, kind: str, id: str) -> None:
         """See ``Txn.touch``. KeyError when there is no such record."""
         self.update(kind, id, {})

@@ -8,6 +8,7 @@ import pytest
 from notes import note
 
 from flaskmail.errors import AccountMissing
+from flaskmail.jmap.conditions import HasMember, Query
 from flaskmail.jmap.storage import Store
 
 A = "a1"
@@ -272,3 +273,74 @@ def test_notes(store: Store) -> None:
     with store.read(A) as reader:
         assert reader.note("one") is None
         assert reader.note("empty") == "now"
+
+
+def test_many_updates_are_the_same_as_each(store: Store) -> None:
+    """Also when records of one group come to a category and leave it together, or have no group."""
+
+    def fill() -> list[str]:
+        with store.write(A) as txn:
+            return [
+                note(txn, title=str(n), topic=None if n > 8 else f"t{n % 3}", categories={"c": True} if n % 2 else {})
+                for n in range(12)
+            ]
+
+    def told(ids: list[str]) -> object:
+        with store.read(A) as reader:
+            records = reader.get("Note", ids, ["title", "categories", "done", "views", "body"])
+            return (
+                [{name: value for name, value in record.items() if name != "id"} for record in records],
+                [reader.count_members("Note", "categories", member) for member in "cd"],
+                [
+                    reader.query("Note", Query(HasMember("categories", member), collapse=True, total=True)).total
+                    for member in "cd"
+                ],
+            )
+
+    rounds = [
+        {n: {"categories": {"d": True}} for n in range(6)},
+        {n: {"categories": {"c": True, "d": True}} for n in range(12)},
+        {n: {"categories": {"d": True} if n % 3 else {}} for n in range(11)},
+        {n: {"title": f"new {n}", "done": True} for n in range(5)},
+        {n: {"views": n} for n in range(5)},
+        {n: {"body": "text", "categories": {}} for n in range(5)},
+        {n: {"categories": {"c": True}} if n % 2 else {"title": "x", "categories": {}} for n in range(8)},
+    ]
+    together, apart = fill(), fill()
+    for changes in rounds:
+        since = _state(store)
+        with store.write(A) as txn:
+            txn.update_many("Note", {together[n]: dict(changed) for n, changed in changes.items()})
+        middle = _state(store)
+        with store.write(A) as txn:
+            for n, changed in changes.items():
+                txn.update("Note", apart[n], dict(changed))
+        with store.read(A) as reader:
+            assert reader.changes("Note", middle, None).updated == [apart[n] for n in changes]
+            first = reader.changes("Note", since, len(changes))
+            assert first.updated == [together[n] for n in changes]
+            assert (first.until, first.more) == (middle, True)
+        # Both halves of the account count in one.
+        assert told(together)[0] == told(apart)[0]  # type: ignore[index]
+    with pytest.raises(KeyError), store.write(A) as txn:
+        txn.update_many("Note", {id: {"categories": {}} for id in [*together[:5], "nobody"]})
+    with store.write(A) as txn:
+        for id in apart:
+            txn.destroy("Note", id)
+    alone = told(together)
+    with store.write(A) as txn:
+        for id in together:
+            txn.destroy("Note", id)
+        txn.update_many("Note", {})
+    again = fill()
+    for changes in rounds:
+        with store.write(A) as txn:
+            for n, changed in changes.items():
+                txn.update("Note", again[n], dict(changed))
+    assert told(again) == alone
+    assert store.verify(A) == []
+
+
+def _state(store: Store) -> int:
+    with store.read(A) as reader:
+        return reader.state("Note")

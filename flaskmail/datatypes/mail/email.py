@@ -48,6 +48,7 @@ class Email(DataType):
     order = "receivedAt"
     group = "threadId"
     search = SEARCH_COLUMNS
+    independent = True
     props = EMAIL_PROPS
     filters = EMAIL_FILTERS
     sorts = EMAIL_SORTS

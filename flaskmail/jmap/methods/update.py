@@ -36,6 +36,7 @@ class Updates:
         self.updated: dict[str, Record | None] = {}
         self.failed: dict[str, SetError] = {}
         self._refused: dict[str, _Change] = {}
+        self._valid: dict[str, tuple[_Change, Record, Record]] = {}
 
     def run(self, update: Mapping[str, Record], going: set[str]) -> None:
         """Applies the patches; ``going`` are the ids that the same call destroys."""
@@ -60,6 +61,7 @@ class Updates:
                 except (SetError, OverQuota) as error:
                     self.failed[key] = _as_set_error(error)
                     self._refused[key] = change
+        self._write()
 
     def _read(self, update: Mapping[str, Record], ids: list[str]) -> None:
         """Reads once what all patches need."""
@@ -104,9 +106,21 @@ class Updates:
         new = {**change.old, **change.effective}
         self._kind.validate(self._ctx, self._txn, change.old, new)
         differing = _difference(change.old, new)
+        if change.id in self._valid:
+            self._write()
+        self._old[change.id] = new
+        self._valid[change.id] = (change, new, differing)
+        if not self._kind.independent:
+            self._write()
+
+    def _write(self) -> None:
+        """Writes what was validated."""
+        valid, self._valid = self._valid, {}
+        differing = {id: values for id, (_, _, values) in valid.items() if values}
         if differing:
-            self._txn.update(self._kind.name, change.id, differing)
-        self._done(change, new, differing)
+            self._txn.update_many(self._kind.name, differing)
+        for change, new, values in valid.values():
+            self._done(change, new, values)
 
     def _done(self, change: _Change, new: Record, differing: Record) -> None:
         self._kind.updated(self._ctx, self._txn, change.old, new)
@@ -128,6 +142,7 @@ class Updates:
                 self._apply(self._again(self._refused[key]))
             except (SetError, OverQuota):
                 continue
+            self._write()
             del self._refused[key], self.failed[key]
         changes = _swapping({key: self._again(change) for key, change in self._refused.items()})
         if changes:

@@ -20,6 +20,8 @@ from flaskmail.values.collations import COLLATIONS, unicode_casemap
 OLDEST_SQLITE = (3, 53, 1)
 """Before 3.51.3 the WAL-reset bug damages files that several processes write; before 3.53.1 an OFFSET behind an EXISTS that
 is turned into a join skips too few rows."""
+NEEDED = frozenset({"ENABLE_CARRAY", "ENABLE_FTS5"})
+"""What SQLite must have been built with."""
 CACHE_KIB = 8192
 JOURNAL_LIMIT = 64 * 1024 * 1024
 PAGE_SIZE = 16384
@@ -29,12 +31,17 @@ Scan = Callable[[int, str], bool]
 
 
 def require_sqlite(version: str | None = None) -> None:
-    """ConfigError when the SQLite that would be used (or ``version``) is one that may damage files."""
+    """ConfigError when the SQLite that would be used (or ``version``) is one that may damage files, or lacks what is needed."""
     found = apsw.sqlite_lib_version() if version is None else version
     if tuple(int(part) for part in found.split(".")[:3]) < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise ConfigError(
             [Problem("apsw", "sqlite", found, f"SQLite {oldest} or later: older ones damage files or answer wrongly")]
+        )
+    lacking = sorted(NEEDED.difference(apsw.compile_options))
+    if lacking:
+        raise ConfigError(
+            [Problem("apsw", "sqlite", f"a build without {' and '.join(lacking)}", "one with them, as PyPI has it")]
         )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from flaskmail.errors import AccountMissing, StoreError
 
-_PAUSE = 0.0002
+_PAUSE = 0.0001
 
 
 class Waiter:

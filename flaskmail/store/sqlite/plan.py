@@ -93,7 +93,8 @@ class Plan:
         self.update_segment = {s: f"UPDATE {table} SET json = ? WHERE num = ?" for s, table in self.s.items()}
         group = self.group_column or "NULL"
         self.find = f"SELECT num, created, {group}, json FROM {r} WHERE id = ?"
-        self.find_all = f"SELECT r.id, r.num, r.created, {group}, r.json FROM json_each(?) AS j CROSS JOIN {r} AS r ON r.id = j.value"
+        by_id = f"json_each(?) AS j CROSS JOIN {r} AS r ON r.id = j.value"
+        self.find_all = f"SELECT r.id, r.num, r.created, {group}, r.json FROM {by_id}"
         self.touch = f"UPDATE {r} SET changed = ?, settled = ? WHERE id = ?"
         self.delete = f"DELETE FROM {r} WHERE num = ?"
         self.bury = f"INSERT INTO {d} (destroyed, id, grp, created) VALUES (?, ?, ?, ?)"
@@ -117,6 +118,19 @@ class Plan:
             f"WHERE g.{self.group_column} = ?2 AND g.num <> ?3 LIMIT 1"
             for p, m in self.m.items()
             if self.group_column is not None
+        }
+        self.groups_having = {
+            p: f"SELECT count(*) FROM json_each(?2) AS j WHERE EXISTS (SELECT 1 FROM {r} AS g CROSS JOIN {m} AS m "
+            f"ON m.member = ?1 AND m.num = g.num WHERE g.{self.group_column} = j.value)"
+            for p, m in self.m.items()
+            if self.group_column is not None
+        }
+        self.add_members = {
+            p: f"INSERT INTO {m} (member, num) SELECT ?1, value FROM json_each(?2)" for p, m in self.m.items()
+        }
+        self.drop_members = {
+            p: f"DELETE FROM {m} WHERE member = ?1 AND num IN (SELECT value FROM json_each(?2))"
+            for p, m in self.m.items()
         }
         self.group_others = f"SELECT 1 FROM {r} WHERE {group} = ? AND num <> ? LIMIT 1"
 
@@ -179,8 +193,10 @@ class Shape:
     """What an update of a set of properties has to do.
 
     statement: changes the row of the record; its bindings are the modseq for each of ``marks``, the values of ``columns``, the
-    "" segment if that is ``first``, and the number. further: the other segments, each with its properties among ``names``.
-    columns, members, blob_refs: those of ``names`` that are indexed, have members, refer to blobs.
+    "" segment if that is ``first``, and the number. together: changes many rows, each told in one value: the number and the
+    modseq in 20 characters each, and the "" segment; None when there is more to do than that and members.
+    further: the other segments, each with its properties among ``names``. columns, members, blob_refs: those of ``names`` that
+    are indexed, have members, refer to blobs.
     """
 
     def __init__(self, plan: Plan, names: tuple[str, ...]) -> None:
@@ -202,6 +218,13 @@ class Shape:
         if self.first:
             targets.append("json")
         self.statement = f"UPDATE {plan.r} SET {', '.join(f'{target} = ?' for target in targets)} WHERE num = ?"
+        self.together: str | None = None
+        if self.first and not (self.further or self.columns or self.blob_refs):
+            marks = ", ".join(f"{target} = CAST(substr(v.value, 21, 20) AS INTEGER)" for target in targets[:-1])
+            self.together = (
+                f"UPDATE {plan.r} SET {marks}, json = substr(v.value, 41) FROM carray(?) AS v "
+                "WHERE num = CAST(substr(v.value, 1, 20) AS INTEGER)"
+            )
 
 
 class Picker:

@@ -28,6 +28,7 @@ from flaskmail.values.ids import random_id
 
 _FRESH = 3600
 _REMEMBERED = 2000
+_MANY = 4
 
 Row = tuple[int, int, Any, bytes]
 """num, created, group and the "" segment of a record."""
@@ -212,6 +213,54 @@ class SqliteTxn(SqliteReader):
             self._db.execute(plan.update_segment[segment], (whole, num))
         for prop in shape.members:
             self._reenrol(plan, prop, num, group, set(_value(old.get(prop)) or ()), set(_value(changed[prop]) or ()))
+
+    def update_many(self, kind: str, changes: Mapping[str, Record]) -> None:
+        """See Txn. Raises as ``update``."""
+        plan = self._plans[kind]
+        shapes = {plan.shape(tuple(changed)) for changed in changes.values()}
+        together = next(iter(shapes)).together if len(shapes) == 1 else None
+        if together is None or len(changes) < _MANY:
+            for id, changed in changes.items():
+                self.update(kind, id, changed)
+            return
+        rows: list[bytes] = []
+        moves: dict[tuple[str, str], list[tuple[int, Any, bool]]] = {}
+        found = [(id, self._found(plan, id)) for id in changes]
+        for id, (num, created, group, json) in found:
+            changed, old = changes[id], decode_raw(json)
+            json = encode_json(old | changed)
+            rows.append(b"%020d%020d%b" % (num, self.pending.changed(kind), json))
+            self._remember(plan, id, (num, created, group, json))
+            for prop in plan.members:
+                if prop in changed:
+                    before, after = set(_value(old.get(prop)) or ()), set(_value(changed[prop]) or ())
+                    for member in before ^ after:
+                        moves.setdefault((prop, member), []).append((num, group, member in after))
+        self._db.execute(together, (apsw.carray(tuple(rows)),))
+        for (prop, member), moved in moves.items():
+            self._move(plan, prop, member, moved)
+
+    def _move(self, plan: Plan, prop: str, member: str, moved: Sequence[tuple[int, Any, bool]]) -> None:
+        """Many records come to a key or leave it: (number, group, whether it comes) each."""
+        come = [num for num, _, comes in moved if comes]
+        go = [num for num, _, comes in moved if not comes]
+        groups = encode_json(list({group for _, group, _ in moved})).decode()
+        before = self._groups_having(plan, prop, member, groups)
+        if go:
+            self._db.execute(plan.drop_members[prop], (member, encode_json(go).decode()))
+        if come:
+            self._db.execute(plan.add_members[prop], (member, encode_json(come).decode()))
+        more = self._groups_having(plan, prop, member, groups) - before
+        if plan.group is not None:
+            # A record in no group stands for itself.
+            more += sum(1 if comes else -1 for _, group, comes in moved if group is None)
+        self.pending.count((plan.name, prop, member), len(come) - len(go), more)
+
+    def _groups_having(self, plan: Plan, prop: str, member: str, groups: str) -> int:
+        if plan.group is None:
+            return 0
+        (n,) = self._db.execute(plan.groups_having[prop], (member, groups)).fetchone()
+        return int(n)
 
     def _reenrol(self, plan: Plan, prop: str, num: int, group: Any, before: set[str], after: set[str]) -> None:
         if before == after:

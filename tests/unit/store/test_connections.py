@@ -7,6 +7,7 @@ import stat
 import threading
 from pathlib import Path
 
+import apsw
 import pytest
 from notes import Label, Note, note
 
@@ -24,6 +25,12 @@ def test_an_old_sqlite_is_refused(version: str) -> None:
 @pytest.mark.parametrize("version", ["3.53.1", "3.54.0", "4.0.0"])
 def test_a_sound_sqlite_is_taken(version: str) -> None:
     require_sqlite(version)
+
+
+def test_a_build_that_lacks_something_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "compile_options", ("ENABLE_FTS5", "THREADSAFE=1"))
+    with pytest.raises(ConfigError, match="without ENABLE_CARRAY"):
+        require_sqlite()
 
 
 def test_settings_of_every_connection(store: SqliteStore) -> None:
