@@ -2,7 +2,8 @@
 
 gunicorn hands a connection from the thread that polls to a thread that serves and back for each request, and sends the head
 of a response and its body apart. Here the thread that has answered waits a moment for the connection's next request, and a
-short response leaves in one piece. Everything else is gunicorn's.
+short response leaves in one piece. A client that stops in the middle of a request is given up, so that it does not keep a
+thread for ever. Everything else is gunicorn's.
 """
 
 from __future__ import annotations
@@ -10,16 +11,36 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import struct
 import threading
 from typing import Any
 
-from gunicorn.http import wsgi
+from gunicorn.http import parser, wsgi
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 LINGER = 20
 """Milliseconds that a thread waits for the next request of a connection before the connection goes back to be polled."""
 JOINED = 128 * 1024
 """Octets of a body up to which it is sent together with the head: copying it costs less than a second packet."""
+
+PATIENCE = 30
+"""Seconds that a thread waits for the next octets of a request that has begun."""
+
+
+class Unreader(SocketUnreader):  # type: ignore[misc]
+    """gunicorn's reader of a socket; a client that has sent nothing for PATIENCE has sent all that it will."""
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """See gunicorn."""
+        try:
+            octets: bytes = super().chunk(size_hint)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            # A socket that blocks says this only when its patience is at an end.
+            if self.sock.gettimeout() is not None:
+                raise
+            return b""
+        return octets
 
 
 class Response(wsgi.Response):  # type: ignore[misc]
@@ -52,18 +73,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """See gunicorn."""
-        # gthread makes its responses with this name.
+        # gthread makes its responses, and its parser the readers, with these names.
         wsgi.Response = Response
+        parser.SocketUnreader = Unreader
         super().init_process()
 
     def run(self) -> None:
         """See gunicorn."""
         # Some twenty times a request gunicorn looks up an option, each time through two layers; in a worker none changes.
-        vars(self.cfg).update({name: option.get() for name, option in self.cfg.settings.items()})
+        self.cfg.__dict__.update({name: option.get() for name, option in self.cfg.settings.items()})
         super().run()
 
     def handle(self, conn: TConn) -> Any:
         """Answers a request, and those that follow it closely. See gunicorn for what is returned."""
+        if not conn.initialized:
+            _be_patient(conn.sock)
         result = super().handle(conn)
         while result is True and self.alive and self._more(conn):
             result = super().handle(conn)
@@ -82,6 +106,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             with self._lingering_lock:
                 self._lingering -= 1
+
+
+def _be_patient(sock: socket.socket) -> None:
+    """Bounds how long a receive may block. A timeout of Python's would also bound how long a long response may be sent."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE, 0))
 
 
 def _readable(sock: socket.socket, milliseconds: int) -> bool:

@@ -1,0 +1,79 @@
+"""Clients that begin a request and do not end it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from flaskmail import gunicornworker
+from flaskmail.gunicornworker import Unreader
+from flaskmail.testing import LiveServer, basic, live_server
+
+from ..wire.conftest import ROOT, START
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_a_client_that_stops_has_sent_all(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, 20_000))
+    reader = Unreader(ours)
+    theirs.sendall(b"GET / HT")
+    assert reader.read(8) == b"GET / HT"
+    assert reader.read() == b""
+    # Who asks without waiting is told as before.
+    ours.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        reader.chunk()
+
+
+def test_the_worker_bounds_the_waiting(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, _ = pair
+    monkeypatch.setattr(gunicornworker, "PATIENCE", 7)
+    gunicornworker._be_patient(ours)
+    assert struct.unpack("@ll", ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)) == (7, 0)
+
+
+def serves(live: LiveServer) -> bool:
+    try:
+        return live.send("GET", "/healthz/live", {}, b"").status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["header", "body", "upload"])
+def test_threads_come_back_from_those_who_stop(kind: str) -> None:
+    """All threads of the only worker wait for somebody; in little more than PATIENCE seconds they serve again."""
+    with live_server("[server]\nworkers = 1\nthreads = 4\n", arguments=START, python_path=ROOT) as server:
+        alice = server.account("alice@example.org")
+        path = f"/jmap/upload/{alice.id}/" if kind == "upload" else "/jmap/"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {basic('alice@example.org')}\r\n"
+        if kind != "header":
+            head += "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+        held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(4)]
+        for sock in held:
+            sock.sendall(head.encode())
+        time.sleep(1)
+        deadline = time.monotonic() + 3 * gunicornworker.PATIENCE
+        while not serves(server) and time.monotonic() < deadline:
+            pass
+        assert serves(server)
+        for sock in held:
+            sock.settimeout(10)
+            answer = sock.recv(65536)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+            sock.close()
+        assert "Traceback" not in server.log()
