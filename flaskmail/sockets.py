@@ -27,6 +27,9 @@ class Place:
     port: int | None
 
 
+PLACE = "flaskmail.place"
+"""Key of the WSGI environ: the Place, for a request that was not accepted at all."""
+
 _ids: dict[tuple[str, int | None], str] = {}
 _refused: dict[str, tuple[str, ...]] = {}
 
@@ -64,7 +67,10 @@ def assign(listeners: Mapping[str, Listener], binds: Sequence[str], addresses: S
 
 
 def place(environ: Mapping[str, Any]) -> Place:
-    """Where a request was accepted; environ: of WSGI."""
+    """Where a request was accepted; environ: of WSGI, with a Place under PLACE where it is known already."""
+    if PLACE in environ:
+        known: Place = environ[PLACE]
+        return known
     socket = environ.get("gunicorn.socket")
     if socket is not None:
         try:

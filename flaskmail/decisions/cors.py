@@ -48,13 +48,18 @@ class Cors:
 
     def allows(self, origin: str) -> bool:
         """Whether a page of this origin may read. The comparison is exact (RFC 6454 section 6.2 serialises in lower case)."""
-        if self.everybody or origin in self.exact:
-            return True
+        return self.everybody or self.member(origin) is not None
+
+    def member(self, origin: str) -> str | None:
+        """The configured origin, as it is compared, that lets this one read; None when none does."""
+        if origin in self.exact:
+            return origin
         if not self.below:
-            return False
+            return None
         scheme, _, authority = origin.partition("://")
         label, _, rest = authority.partition(".")
-        return (scheme, rest) in self.below and _LABEL.fullmatch(label) is not None
+        found = (scheme, rest) in self.below and _LABEL.fullmatch(label) is not None
+        return f"{scheme}://*.{rest}" if found else None
 
     def granted(self, origin: str | None) -> tuple[Header, ...]:
         """The header fields of a response to a request of this origin; None: the request names none."""

@@ -146,13 +146,15 @@ class Outgoing:
     """A ready list, and what it does to headers that are there already.
 
     items: appended in order. defaults: lower-case names of items that give way to what is there. removed: lower-case names
-    whose lines go, although no item takes their place. vary: whether the response depends on the Origin.
+    whose lines go, although no item takes their place. vary: whether the response depends on the Origin. sources: the name of
+    the setting that each item comes from, "" for none, for explanations.
     """
 
     items: tuple[Header, ...]
     defaults: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     vary: bool = False
+    sources: tuple[str, ...] = ()
     touches: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

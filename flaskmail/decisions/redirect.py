@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from flaskmail.decisions.client import Client
+
 HEALTH = ("/healthz/live", "/healthz/ready")
 """What a supervisor asks: never redirected, never limited."""
 EXEMPT_BELOW = "/.well-known/acme-challenge/"
@@ -20,6 +22,18 @@ BURNT = (
 def is_exempt(path: str) -> bool:
     """Whether a path is served over plain HTTP all the same."""
     return path in HEALTH or path.startswith(EXEMPT_BELOW)
+
+
+def stays(client: Client, path: str) -> str:
+    """Why a request stays where it is although plain HTTP is redirected; "" when it does not."""
+    if client.scheme != "http":
+        return "the client came over https"
+    if is_exempt(path):
+        return "health checks and ACME challenges are served over plain HTTP too"
+    if client.forwarded and not client.told:
+        # It would be redirected for ever.
+        return "the proxy does not say which protocol its client used"
+    return ""
 
 
 def carries_credentials(environ: Mapping[str, object]) -> bool:

@@ -21,7 +21,7 @@ from flaskmail.decisions.client import Client
 from flaskmail.decisions.forwarded import BadForwarded
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.rates import Limit
-from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, is_exempt, location
+from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, location, stays
 from flaskmail.errors import ConfigError, Problem, RequestError
 from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
 from flaskmail.policy.counters import Counters
@@ -333,7 +333,7 @@ class HttpPolicy:
         return NO_CONTENT
 
     def _gate(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
-        if policy.redirects and client.scheme == "http" and not is_exempt(path):
+        if policy.redirects and not stays(client, path):
             answer = self._to_https(policy, environ, client, path)
             if answer is not None:
                 return answer
@@ -348,9 +348,6 @@ class HttpPolicy:
         return None if not wait else problem(429, f"Too many requests. Wait {wait} seconds before the next one.")
 
     def _to_https(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
-        # A proxy that forwards without saying the protocol would be redirected for ever.
-        if client.forwarded and not client.told:
-            return None
         base = policy.url.secure(environ, client)
         if base is None:
             self._warn("https", "https-redirect has no effect: url gives no https address")

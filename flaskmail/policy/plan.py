@@ -12,7 +12,7 @@ from flaskmail.config.kinds import Rate
 from flaskmail.config.loading import CHECKS, read_section
 from flaskmail.config.settings import ServerHttp, Settings
 from flaskmail.decisions.addresses import NAMED, Networks, read_authority, read_networks, read_peer
-from flaskmail.decisions.client import Claims, Client, Family, Trust, decide_client
+from flaskmail.decisions.client import Claims, Client, Family, Step, Trust, decide_client
 from flaskmail.decisions.cors import PREFLIGHT, Cors, read_cors
 from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
 from flaskmail.decisions.hsts import read_hsts
@@ -45,7 +45,8 @@ class Policy:
     """Everything that the settings say about HTTP, ready for requests.
 
     settings; surroundings: as given. trust, configured, cors, url, access, anonymous, account: the parts; ``configured`` are
-    the header fields of the setting. redirects: whether plain HTTP is redirected. warnings: sentences for the start."""
+    the header fields of the setting. redirects: whether plain HTTP is redirected. warnings: sentences for the start. steps: where
+    the steps of each walk to a client are noted, None for nowhere."""
 
     def __init__(self, settings: ServerHttp, surroundings: Surroundings, parts: _Parts) -> None:
         self.settings, self.surroundings = settings, surroundings
@@ -68,6 +69,7 @@ class Policy:
         )
         self.listed = lru_cache(maxsize=256)(self._listed)
         self.clients: dict[tuple[str | None, ...], Client] = {}
+        self.steps: list[Step] | None = None
         self.has_gates = self.redirects or self.access is not None or self.anonymous is not None
         self.trusts = lru_cache(maxsize=4096)(self._trusts)
 
@@ -92,7 +94,7 @@ class Policy:
         """The client of a request, which is remembered in ``clients`` under (peer, scheme), or with the four headers under
         those six. See :func:`flaskmail.decisions.client.decide_client`."""
         headers = (x_for, x_proto, x_host, forwarded)
-        client = decide_client(self.trust, peer, scheme, Claims(*headers), proxied)
+        client = decide_client(self.trust, peer, scheme, Claims(*headers), proxied, self.steps)
         if not proxied and sum(len(text) for text in (peer, *headers) if text) <= LONGEST_KEY:
             if len(self.clients) >= REMEMBERED:
                 self.clients.clear()
@@ -112,7 +114,11 @@ class Policy:
 
     def is_excluded(self, path: str) -> bool:
         """Whether a path never gets CORS."""
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.excluded_paths)
+        return self.excluded_by(path) is not None
+
+    def excluded_by(self, path: str) -> str | None:
+        """The member of ``cors-exclude`` that a path lies at or below; None when there is none."""
+        return next((one for one in self.excluded_paths if path == one or path.startswith(f"{one}/")), None)
 
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
@@ -127,11 +133,15 @@ class Policy:
         configured = {name.lower() for name, _ in self.configured}
         defaults = tuple(pair for pair in DEFAULTS if pair[0].lower() not in configured)
         items = (*defaults, *self.configured, *granted)
+        sources = ("",) * len(defaults) + ("headers",) * len(self.configured)
+        sources += ("permissive-cors" if self.cors.everybody else "cors-origins",) * len(granted)
         if self._hsts is not None:
             # RFC 6797 section 7.2: never over plain HTTP; section 8.1: only the first line counts.
             removed |= {"strict-transport-security"}
             items += (("Strict-Transport-Security", self._hsts),) if secure else ()
-        return Outgoing(items, frozenset(name.lower() for name, _ in defaults), removed, vary)
+        # What stands behind the others is of HSTS, and of Vary, which Outgoing appends.
+        sources += ("hsts",) * (len(items) - len(sources)) + (("cors-origins",) if vary else ())
+        return Outgoing(items, frozenset(name.lower() for name, _ in defaults), removed, vary, sources)
 
     @staticmethod
     def _lists(make: Callable[[bool], Outgoing]) -> tuple[Outgoing, Outgoing]:

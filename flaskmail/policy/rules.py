@@ -16,6 +16,7 @@ from flaskmail.decisions.mistakes import shown
 from flaskmail.decisions.url import read_base_url
 from flaskmail.errors import ConfigError, FlaskmailError, Problem
 from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, compile_setting
+from flaskmail.sockets import place
 
 log = logging.getLogger("flaskmail.policy")
 
@@ -42,7 +43,7 @@ def local_port(environ: Environ, client: Client) -> int:
 
 def is_unix(environ: Environ) -> bool:
     """Whether the connection came over a Unix socket, for which gunicorn takes name and port from the Host header."""
-    return environ.get("flaskmail.peer") == "" or ("gunicorn.socket" in environ and "REMOTE_PORT" not in environ)
+    return "REMOTE_PORT" not in environ and ("gunicorn.socket" in environ or environ.get("flaskmail.peer") == "")
 
 
 def _remote_port(environ: Environ, client: Client) -> int:
@@ -76,10 +77,10 @@ def _headers(environ: Environ, client: Client) -> list[str]:
 
 
 READERS: dict[str, Callable[[Environ, Client], Any]] = {
-    "listener": lambda environ, client: str(environ.get("flaskmail.listener", "http")),
+    "listener": lambda environ, client: place(environ).listener,
     "remote_ip": lambda environ, client: client.address or "",
     "remote_port": _remote_port,
-    "local_ip": lambda environ, client: "" if is_unix(environ) else str(environ.get("SERVER_NAME", "")),
+    "local_ip": lambda environ, client: place(environ).ip or "",
     "local_port": local_port,
     "protocol": lambda environ, client: client.scheme,
     "is_tls": lambda environ, client: int(client.scheme == "https"),
@@ -92,7 +93,7 @@ READERS: dict[str, Callable[[Environ, Client], Any]] = {
 
 
 class Rule:
-    """A setting that is an expression, ready for requests. constant: its value when it needs no request.
+    """A setting that is an expression, ready for requests. constant: its value when it needs no request; text: as configured.
 
     ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
 
@@ -103,12 +104,16 @@ class Rule:
             self._compiled: Compiled = compile_setting(blocks, variables=HTTP_TYPES, lookups=lookups, config_get=config)
         except ExpressionErrors as errors:
             raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
-        self.constant = self._compiled.constant
+        self.constant, self.text = self._compiled.constant, self._compiled.text
         self._readers = [(name, READERS[name]) for name in sorted(self._compiled.uses)]
+
+    def variables(self, environ: Environ, client: Client) -> dict[str, Any]:
+        """The variables that it uses, with their values for a request."""
+        return {name: read(environ, client) for name, read in self._readers}
 
     def value(self, environ: Environ, client: Client, **instead: Any) -> Any:
         """The value for a request. instead: values of variables that count in place of the request's. Raises FlaskmailError."""
-        values = {name: read(environ, client) for name, read in self._readers}
+        values = self.variables(environ, client)
         return self._compiled.evaluate(values | instead if instead else values)
 
 
@@ -117,14 +122,15 @@ def _wrong(found: object, expected: str) -> ConfigError:
 
 
 class UrlRule:
-    """The setting ``url``. rules: as configured, None for the default. constant: the base URL when all requests have the same.
+    """The setting ``url``. rules: as configured, None for the default. constant: the base URL when all requests have the same;
+    rule: what gives it otherwise.
 
     ConfigError as for Rule, also for a constant that is no base URL."""
 
     def __init__(self, rules: Rules | None, lookups: Lookups, readable: Readable = MappingProxyType({})) -> None:
         self.is_default = rules is None
         self.constant: str | None = None
-        self._default = self._rule = Rule(DEFAULT_URL, lookups)
+        self._default = self.rule = Rule(DEFAULT_URL, lookups)
         self._checked = lru_cache(maxsize=1024)(read_base_url)
         self._complained = False
         value: object = None
@@ -132,8 +138,8 @@ class UrlRule:
             # A URL as it stands is no expression.
             value = rules
         elif rules is not None:
-            self._rule = Rule(rules, lookups, readable)
-            value = self._rule.constant
+            self.rule = Rule(rules, lookups, readable)
+            value = self.rule.constant
         if value is not None:
             try:
                 self.constant = read_base_url(str(value))
@@ -153,20 +159,24 @@ class UrlRule:
 
     def _evaluate(self, environ: Environ, client: Client, **instead: Any) -> str:
         try:
-            return self._checked(str(self._rule.value(environ, client, **instead)))
+            return self._checked(str(self.rule.value(environ, client, **instead)))
         except (FlaskmailError, ValueError) as error:
-            if not self._complained:
-                self._complained = True
-                log.error("the setting url gives no base URL, the default is used instead: %s", error)
+            self.complain(error)
         # Where the request would have to be believed, only what is configured is.
         return self._checked(str(self._default.value(environ, client, **instead)))
 
+    def complain(self, error: Exception) -> None:
+        """Logs, once, that the default had to be used."""
+        if not self._complained:
+            self._complained = True
+            log.error("the setting url gives no base URL, the default is used instead: %s", error)
+
 
 class AccessRule:
-    """The setting ``allowed-endpoint``, where it is more than 200 for all."""
+    """The setting ``allowed-endpoint``, where it is more than 200 for all. rule: what gives the status."""
 
     def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+        self.rule = rule
         self._complained = False
 
     @classmethod
@@ -184,9 +194,13 @@ class AccessRule:
     def status(self, environ: Environ, client: Client) -> int:
         """200, or the status of the refusal."""
         try:
-            return access_status(self._rule.value(environ, client))
+            return access_status(self.rule.value(environ, client))
         except FlaskmailError as error:
-            if not self._complained:
-                self._complained = True
-                log.error("the setting allowed-endpoint failed for a request, which is refused: %s", error)
+            self.complain(error)
             return CLOSED
+
+    def complain(self, error: Exception) -> None:
+        """Logs, once, that a request was refused because of it."""
+        if not self._complained:
+            self._complained = True
+            log.error("the setting allowed-endpoint failed for a request, which is refused: %s", error)
