@@ -200,6 +200,9 @@ class HttpPolicy:
             self._warned.add(about)
             log.warning(sentence, *arguments)
 
+    def _warn_of(self, peer: str, error: BadForwarded) -> None:
+        log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
+
     # ---- in
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
@@ -231,7 +234,7 @@ class HttpPolicy:
                 else:
                     client = remembered
         except BadForwarded as error:
-            log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
+            self._warn_of(peer, error)
             client, answer = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
         for name in sent:
             del environ[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from flaskmail.decisions.client import Client
 from flaskmail.decisions.mistakes import shown
 from flaskmail.decisions.url import read_base_url
 from flaskmail.errors import ConfigError, FlaskmailError, Problem
-from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, compile_setting
+from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, Function, compile_setting
 from flaskmail.sockets import place
 
 log = logging.getLogger("flaskmail.policy")
@@ -97,11 +97,19 @@ class Rule:
 
     ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
 
-    def __init__(self, rules: object, lookups: Lookups, readable: Readable = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        rules: object,
+        lookups: Lookups,
+        readable: Readable = MappingProxyType({}),
+        functions: Iterable[Function] = (),
+    ) -> None:
         blocks = [dict(block) for block in rules] if isinstance(rules, tuple) else rules
         config = {**readable, "server.hostname": lookups.get("default", {}).get("hostname", "")}
         try:
-            self._compiled: Compiled = compile_setting(blocks, variables=HTTP_TYPES, lookups=lookups, config_get=config)
+            self._compiled: Compiled = compile_setting(
+                blocks, variables=HTTP_TYPES, functions=functions, lookups=lookups, config_get=config
+            )
         except ExpressionErrors as errors:
             raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
         self.constant, self.text = self._compiled.constant, self._compiled.text
@@ -121,18 +129,37 @@ def _wrong(found: object, expected: str) -> ConfigError:
     return ConfigError([Problem("settings", "", shown(found), expected)])
 
 
+def _once(sentence: str) -> Callable[[Exception], None]:
+    """Logs the first error that it is told."""
+    told = False
+
+    def complain(error: Exception) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            log.error(sentence, error)
+
+    return complain
+
+
 class UrlRule:
     """The setting ``url``. rules: as configured, None for the default. constant: the base URL when all requests have the same;
-    rule: what gives it otherwise.
+    rule: what gives it otherwise; complain: told when that fails for a request.
 
     ConfigError as for Rule, also for a constant that is no base URL."""
 
-    def __init__(self, rules: Rules | None, lookups: Lookups, readable: Readable = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        rules: Rules | None,
+        lookups: Lookups,
+        readable: Readable = MappingProxyType({}),
+        functions: Iterable[Function] = (),
+    ) -> None:
         self.is_default = rules is None
         self.constant: str | None = None
         self._default = self.rule = Rule(DEFAULT_URL, lookups)
         self._checked = lru_cache(maxsize=1024)(read_base_url)
-        self._complained = False
+        self.complain = _once("the setting url gives no base URL, the default is used instead: %s")
         value: object = None
         if isinstance(rules, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", rules):
             # A URL as it stands is no expression.
@@ -165,24 +192,25 @@ class UrlRule:
         # Where the request would have to be believed, only what is configured is.
         return self._checked(str(self._default.value(environ, client, **instead)))
 
-    def complain(self, error: Exception) -> None:
-        """Logs, once, that the default had to be used."""
-        if not self._complained:
-            self._complained = True
-            log.error("the setting url gives no base URL, the default is used instead: %s", error)
-
 
 class AccessRule:
-    """The setting ``allowed-endpoint``, where it is more than 200 for all. rule: what gives the status."""
+    """The setting ``allowed-endpoint``, where it is more than 200 for all. rule: what gives the status; complain: told when it
+    fails for a request."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self._complained = False
+        self.complain = _once("the setting allowed-endpoint failed for a request, which is refused: %s")
 
     @classmethod
-    def of(cls, rules: Rules, lookups: Lookups, readable: Readable = MappingProxyType({})) -> AccessRule | None:
+    def of(
+        cls,
+        rules: Rules,
+        lookups: Lookups,
+        readable: Readable = MappingProxyType({}),
+        functions: Iterable[Function] = (),
+    ) -> AccessRule | None:
         """The rule; None when every request passes. ConfigError as for Rule, also for a constant that is no status."""
-        rule = Rule(rules, lookups, readable)
+        rule = Rule(rules, lookups, readable, functions)
         if rule.constant is not None:
             status = access_status(rule.constant)
             if status == ALLOWED:
@@ -198,9 +226,3 @@ class AccessRule:
         except FlaskmailError as error:
             self.complain(error)
             return CLOSED
-
-    def complain(self, error: Exception) -> None:
-        """Logs, once, that a request was refused because of it."""
-        if not self._complained:
-            self._complained = True
-            log.error("the setting allowed-endpoint failed for a request, which is refused: %s", error)
