@@ -6,6 +6,7 @@ gunicorn -w 2 --threads 16 embedding:app
 from flask import Flask
 
 from flaskmail.config import load
+from flaskmail.policy import HttpPolicy
 from flaskmail.server import Server
 from flaskmail.web import discovery_blueprint, jmap_blueprint
 
@@ -20,3 +21,15 @@ app.register_blueprint(discovery_blueprint(server, jmap_prefix="/mail"))
 def home() -> str:
     """A page that has nothing to do with mail."""
     return "Hello"
+
+
+HttpPolicy(
+    app,
+    {
+        "use-x-forwarded": True,
+        "trusted-proxies": ["10.1.2.0/24"],
+        "headers": ["X-Frame-Options: DENY"],
+        "cors-origins": ["https://app.example"],
+        "rate-limit": {"anonymous": False},
+    },
+)
