@@ -122,7 +122,7 @@ def main() -> None:
         account = Account(made, NAME, count)
         made.client.get("/healthz/live")
         application, around = made.app.wsgi_app, Around()
-        front = application.inner
+        front = made.app.extensions["flaskmail.front"]
         assert isinstance(front, Front)
         answers = front._answers
         echo = account.request(["Core/echo", {}])

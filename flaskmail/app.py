@@ -48,7 +48,8 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
         app.extensions["flaskmail.url"] = policy.policy.url.constant
     if first_start:
         hooks.add(_announce_at_first_request(app))
-    app.wsgi_app = Front(app, api, {*hooks, leave})  # type: ignore[method-assign]
+    app.extensions["flaskmail.front"] = front = Front(app, api, {*hooks, leave})
+    app.wsgi_app = front  # type: ignore[method-assign]
     policy.init_app(app)
     return app
 

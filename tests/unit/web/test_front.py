@@ -10,7 +10,6 @@ import pytest
 from flask import Flask, Response, request_started
 from werkzeug.test import Client
 
-from flaskmail.policy import HttpPolicy
 from flaskmail.testing import PASSWORD, Jmap, MadeServer, basic
 from flaskmail.web import jmap
 from flaskmail.web.front import Front
@@ -32,9 +31,7 @@ def unused(made: MadeServer) -> MadeServer:
 def front(made: MadeServer, alice: Jmap) -> Front:
     """The front of an application that has had its first request."""
     made.client.get("/healthz/live")
-    policy = made.app.wsgi_app
-    assert isinstance(policy, HttpPolicy)
-    found = policy.inner
+    found = made.app.extensions["flaskmail.front"]
     assert isinstance(found, Front)
     return found
 
