@@ -106,6 +106,14 @@ def on_starting(server: Any) -> None:
         wsgi.SERVER = "flaskmail"
 
 
+def post_worker_init(worker: Any) -> None:
+    """A hook of gunicorn's, in each worker before its first request: the policy is made of the settings in force now."""
+    policy = getattr(worker.wsgi, "extensions", {}).get("flaskmail.policy")
+    if policy is not None:
+        policy.usual_server_name = "flaskmail"
+        policy.prepare()
+
+
 def when_ready(server: Any) -> None:
     """A hook of gunicorn's, in the master when its sockets are open and before it forks: the first start makes the
     administrator and says so. Nothing happens for an application that is not flaskmail's.

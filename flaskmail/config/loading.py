@@ -31,6 +31,9 @@ MAX_FILE_SIZE = 1_000_000
 _MACRO = re.compile(r"%\{([^{}]*)\}%")
 
 
+OLD_NAMES = {"jmap.http.headers": "server.http.headers"}
+"""Old names of settings that are still read, and the names of today."""
+
 Check = Callable[[Settings], Iterable[Problem]]
 CHECKS: list[Check] = []
 """Further checks of whole settings, by parts of the house that stand higher: what they find is reported with everything else.
@@ -74,6 +77,7 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     reader = _Reader(source, here if source is None else source.parent, environ, problems)
     if source is not None:
         reader.table(_read(source), "", Settings)
+        reader.take_old_names()
     values, origins = reader.values, reader.origins
     data = environ.get(DATA_VARIABLE)
     if data:
@@ -140,6 +144,7 @@ class _Reader:
         self.tables_looked_up: dict[str, dict[str, lookups.Plain]] = {}
         self.origins: dict[str, str] = {}
         self.written: dict[str, str] = {}
+        self.old: list[tuple[str, Any]] = []
         self.named: list[str] = []
 
     def wrong(self, key: str, found: str, expected: str, hint: str = "") -> None:
@@ -169,6 +174,8 @@ class _Reader:
                 self.setting(self.known[key], raw)
             elif prefix in ("lookup.", "lookup.default."):
                 self.lookup(key, name, raw, prefix)
+            elif isinstance(raw, dict) and any(old.startswith(f"{key}.") for old in OLD_NAMES):
+                self.old += ((f"{key}.{below}", value) for below, value in raw.items())
             elif isinstance(raw, dict):
                 self.wrong(key, "an unknown table", "a known one", self.nearest_table(key))
             else:
@@ -186,6 +193,17 @@ class _Reader:
                 self.named.append(name)
                 self.known |= {declaration.key: declaration for declaration in declarations(each, key)}
                 self.table(raw, key, each)
+
+    def take_old_names(self) -> None:
+        """Read what stands under an old name, once everything else is read."""
+        for old, raw in self.old:
+            new = OLD_NAMES.get(old)
+            if new is None:
+                self.wrong(old, "an unknown key", "a known one", self.nearest_key(old))
+            elif new in self.origins:
+                self.wrong(old, "the old name", f"{new} alone, which is set too")
+            else:
+                self.setting(self.known[new], raw)
 
     def setting(self, declaration: Declaration, raw: object) -> None:
         """Read one value."""

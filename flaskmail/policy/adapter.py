@@ -136,7 +136,7 @@ class HttpPolicy:
         self._answered = answered
         self._warned: set[str] = set()
         self._good_hosts: set[str | None] = set()
-        self._usual_name = ""
+        self.usual_server_name = ""
         self.inner: Application = _nothing_yet
         if settings is not None:
             self._take(settings)
@@ -182,6 +182,11 @@ class HttpPolicy:
             self._prepare(policy)
         return policy
 
+    def prepare(self) -> None:
+        """Makes the policy of this process now, not at the first request. ConfigError when its settings are wrong."""
+        self._policy = None if self._make is not None else self._policy
+        self._prepare(self.policy)
+
     def _prepare(self, policy: Policy) -> None:
         for sentence in policy.warnings:
             self._warn(sentence, sentence)
@@ -190,10 +195,10 @@ class HttpPolicy:
             # gunicorn writes this field itself and drops the application's.
             name = next((value for name, value in policy.configured if name.lower() == "server"), None)
             if name is not None:
-                self._usual_name = self._usual_name or gunicorn.SERVER
+                self.usual_server_name = self.usual_server_name or gunicorn.SERVER
                 gunicorn.SERVER = name
-            elif self._usual_name:
-                gunicorn.SERVER = self._usual_name
+            elif self.usual_server_name:
+                gunicorn.SERVER = self.usual_server_name
 
     def _warn(self, about: str, sentence: str, *arguments: object) -> None:
         if about not in self._warned:

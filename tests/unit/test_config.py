@@ -214,6 +214,11 @@ class TestMistakes:
     def test_a_right_value_is_taken(self, write, line, key, value):
         assert load(write(line), {}).value(key) == value
 
+    def test_the_old_name_of_the_headers_is_read(self, write):
+        assert load(write('[jmap.http]\nheaders = ["X: a"]\n'), {}).server.http.headers == ("X: a",)
+        found = problems(write('[jmap.http]\nheaders = ["X: a"]\nheadres = 1\n[server.http]\nheaders = ["X: b"]\n'))
+        assert {problem.key for problem in found} == {"jmap.http.headers", "jmap.http.headres"}
+
     def test_a_certificate_needs_its_key(self, write):
         path = write('[server.tls]\ncertificate = "flaskmail.toml"\n')
         assert [problem.key for problem in problems(path)] == ["server.tls.private-key"]
