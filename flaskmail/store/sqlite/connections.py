@@ -25,7 +25,10 @@ NEEDED = frozenset({"ENABLE_CARRAY", "ENABLE_FTS5"})
 CACHE_KIB = 4096
 """Of each connection. What reads touch again and again fits into half of it; more costs memory and no less time."""
 JOURNAL_LIMIT = 64 * 1024 * 1024
-PAGE_SIZE = 16384
+PAGE_SIZE = 4096
+"""A change of a flag writes a dozen pages, whatever their size."""
+WAL_PAGES = 4000
+"""Pages of the write-ahead log after which a commit copies them into the file."""
 _STEPS = 20_000
 
 Scan = Callable[[int, str], bool]
@@ -95,7 +98,8 @@ class Connection:
         db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         db.execute(
             f"PRAGMA synchronous = FULL; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = {JOURNAL_LIMIT};"
-            f"PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY"
+            f"PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY;"
+            f"PRAGMA wal_autocheckpoint = {WAL_PAGES}"
         ).fetchall()
         db.set_progress_handler(self._late, _STEPS)
         for name, key in COLLATIONS.items():

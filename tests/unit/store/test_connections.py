@@ -35,7 +35,7 @@ def test_a_build_that_lacks_something_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_settings_of_every_connection(store: SqliteStore) -> None:
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "mmap_size": 0, "trusted_schema": 0}
-    wanted |= {"page_size": 16384, "journal_size_limit": 64 * 1024 * 1024}
+    wanted |= {"page_size": 4096, "journal_size_limit": 64 * 1024 * 1024}
     with store.read("a1") as reader:
         assert {name: reader.connection.db.pragma(name) for name in wanted} == wanted
     with store.write("a1") as txn:

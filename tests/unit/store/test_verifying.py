@@ -13,6 +13,7 @@ from notes import note
 from flaskmail.errors import StoreDamaged
 from flaskmail.jmap.conditions import HasMember, Matches, Query
 from flaskmail.store.sqlite import SqliteStore
+from flaskmail.store.sqlite.connections import PAGE_SIZE
 
 LARGE = os.urandom(300_000)
 
@@ -152,8 +153,8 @@ def test_a_damaged_page(filled: SqliteStore) -> None:
     filled.pool.forget("a1")
     path = filled.folder("a1") / "mail.db"
     data = bytearray(path.read_bytes())
-    for page in range(2, len(data) // 16384):
-        data[page * 16384 : page * 16384 + 200] = os.urandom(200)
+    for page in range(2, len(data) // PAGE_SIZE):
+        data[page * PAGE_SIZE : page * PAGE_SIZE + 200] = os.urandom(200)
     path.write_bytes(data)
     assert filled.verify("a1")
 
