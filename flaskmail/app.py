@@ -16,6 +16,7 @@ from flaskmail.policy.plan import of_settings
 from flaskmail.server import Server
 from flaskmail.web import accesslog, discovery_blueprint, jmap_blueprint
 from flaskmail.web.admission import install
+from flaskmail.web.doctor import Admitting, doctor_blueprint
 from flaskmail.web.front import Front
 from flaskmail.web.jmap import Api
 
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     api = Api(server)
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
+    app.register_blueprint(doctor_blueprint())
 
     policy = HttpPolicy(
         settings=lambda: of_settings(server.settings, server),
@@ -51,6 +53,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.extensions["flaskmail.front"] = front = Front(app, api, {*hooks, leave})
     app.wsgi_app = front  # type: ignore[method-assign]
     policy.init_app(app)
+    app.wsgi_app = Admitting(app.wsgi_app, server)  # type: ignore[method-assign]
     return app
 
 

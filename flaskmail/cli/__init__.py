@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "account": "flaskmail.cli.account:account",
     "config": "flaskmail.cli.config:config",
+    "doctor": "flaskmail.cli.doctor:doctor",
     "domain": "flaskmail.cli.domain:domain",
     "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",

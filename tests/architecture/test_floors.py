@@ -12,7 +12,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("errors",),
     ("values",),
     ("formats", "config", "expressions", "decisions"),
-    ("jmap", "sockets"),
+    ("jmap", "sockets", "doctor"),
     ("hookspecs", "upkeep"),
     ("plugins",),
     ("datatypes", "store", "accounts"),
