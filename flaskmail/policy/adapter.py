@@ -243,9 +243,10 @@ class HttpPolicy:
             client, answer = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
         for name in sent:
             del environ[name]
-        environ[POLICY], environ[PEER], environ[CLIENT], environ["wsgi.url_scheme"] = self, peer, client, client.scheme
-        if client.address is not None:
-            environ["REMOTE_ADDR"] = client.address
+        environ[POLICY], environ[PEER], environ[CLIENT] = self, peer, client
+        environ["wsgi.url_scheme"], address = client.scheme, client.address
+        if address is not None:
+            environ["REMOTE_ADDR"] = address
         else:
             environ.pop("REMOTE_ADDR", None)
         if client.host is not None:
