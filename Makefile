@@ -40,6 +40,7 @@ docs: setup
 	@$(VENV)/bin/flaskmail config example --markdown > docs/configuration.md
 	@$(VENV)/bin/python .ci/document_hooks.py
 	@$(VENV)/bin/python -m flaskmail.expressions.documents docs/expressions.md
+	@$(VENV)/bin/python .ci/document_explain.py
 
 setup: $(VENV)/.run
 setup-test: $(VENV)/.test $(VENV)/.node

@@ -13,6 +13,7 @@ COMMANDS = {
     "domain": "flaskmail.cli.domain:domain",
     "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",
+    "policy": "flaskmail.cli.policy:policy",
     "token": "flaskmail.cli.token:token",
     "verify": "flaskmail.cli.verify:verify",
 }
