@@ -18,6 +18,7 @@ from flaskmail.web import accesslog, discovery_blueprint, jmap_blueprint
 from flaskmail.web.admission import install
 from flaskmail.web.doctor import Admitting, doctor_blueprint
 from flaskmail.web.front import Front
+from flaskmail.web.further import register_blueprints
 from flaskmail.web.jmap import Api
 
 Address = str | tuple[Any, ...]
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     api = Api(server)
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
+    register_blueprints(app, server)
     app.register_blueprint(doctor_blueprint())
 
     policy = HttpPolicy(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import logging
 import os
 import threading
 import time
@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from flaskmail import config
+from flaskmail import builtin, config
+from flaskmail.accounts.authentication import parse_basic
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
@@ -22,14 +23,18 @@ from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
-from flaskmail.errors import ConfigError, Problem, StoreError
+from flaskmail.errors import RequestError, StoreError
+from flaskmail.hookspecs import Credentials, Denied, Event
 from flaskmail.jmap.context import REQUEST_SECONDS, AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.method import Capability
 from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
-from flaskmail.plugins import gather, load_plugins, start
+from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
+from flaskmail.sessions import SessionExtras
+
+log = logging.getLogger("flaskmail.plugins")
 
 BUILT_IN = (core, mail)
 
@@ -65,23 +70,30 @@ class _Parts:
     """What is known from the code alone, and the same in every process: plugins, data types, methods, capabilities."""
 
     def __init__(self, server: Server, settings: Settings, plugins: Iterable[object]) -> None:
-        self.plugins = load_plugins(folders=settings.plugins.paths, explicit=plugins)
-        for name in settings.plugins.disabled:
-            if not self.plugins.has_plugin(name):
-                raise ConfigError([_no_plugin(name, [known for known, _ in self.plugins.list_name_plugin()])])
-            self.plugins.unregister(name=name)
+        self.plugins = load_plugins(
+            builtin.PLUGINS,
+            settings.plugins.paths,
+            plugins,
+            disabled=settings.plugins.disabled,
+            configured=settings.plugins.options,
+        )
         own = [kind for module in BUILT_IN for kind in module.types()]
-        self.types = [*own, *(kind() for kind in gather(self.plugins, "jmap_datatypes", server))]
+        self.types = [*own, *(kind() for kind in gather(self.plugins, "jmap_datatypes", server=server))]
         self.methods = [method for module in BUILT_IN for method in module.METHODS]
-        self.methods += gather(self.plugins, "jmap_methods", server)
+        self.methods += gather(self.plugins, "jmap_methods", server=server)
         self.capabilities = [capability for module in BUILT_IN for capability in module.CAPABILITIES]
         known = {capability.urn for capability in self.capabilities}
+        silent: set[str] = set()
         for urn in (*(kind.capability for kind in self.types), *(method.capability for method in self.methods)):
             # A capability that only a plugin names has nothing to say of itself.
             if urn not in known:
                 known.add(urn)
+                silent.add(urn)
                 self.capabilities.append(Capability(urn, lambda limits: {}, lambda account, limits: {}))
         self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
+        self.session_extras = SessionExtras(self.plugins, silent)
+        self.authenticate = ask(self.plugins, "authenticate")
+        self.observe = ask(self.plugins, "observe")
 
     def engine(self, settings: Settings) -> Engine:
         """The engine with the limits of these settings. ConfigError when the parts do not fit together."""
@@ -89,15 +101,11 @@ class _Parts:
         return Engine(self.types, self.methods, self.capabilities, limits, settings.jmap.strict_using)
 
 
-def _no_plugin(name: str, known: list[str]) -> Problem:
-    near = difflib.get_close_matches(name, known, 1)
-    return Problem("settings", "plugins.disabled", repr(name), "the name of a plugin", near[0] if near else "")
-
-
 class _Process:
     """What a process holds; made at first use, and anew after a fork."""
 
-    def __init__(self, parts: _Parts, settings: Settings, make_store: StoreMaker) -> None:
+    def __init__(self, server: Server, parts: _Parts, settings: Settings, make_store: StoreMaker) -> None:
+        self._server, self._extras = server, parts.session_extras
         self.pid = os.getpid()
         self.ready = False
         self.settings = settings
@@ -117,7 +125,9 @@ class _Process:
         return MappingProxyType({principal.id: AccountAccess(principal.id, principal.name, quota=quota)})
 
     def _session(self, principal: Principal, base_url: str) -> Session:
-        found = session_object(self.engine, principal.name, self.accounts(principal), base_url)
+        accounts = self.accounts(principal)
+        complete = self._extras.of(self._server, principal, accounts)
+        found = session_object(self.engine, principal.name, accounts, base_url, complete)
         return Session(msgspec.json.encode(found), found["state"])
 
 
@@ -149,7 +159,7 @@ class Server:
             with self._lock:
                 process = self._process
                 if process is None or process.pid != os.getpid():
-                    process = self._process = _Process(self._parts, self.settings, self._make_store)
+                    process = self._process = _Process(self, self._parts, self.settings, self._make_store)
                     try:
                         # A plugin may use the server already, so this thread finds the process where it will be.
                         start(self._parts.plugins, self)
@@ -157,6 +167,7 @@ class Server:
                         self.close()
                         raise
                     process.ready = True
+                    self.tell("server.started", pid=process.pid)
         return process
 
     @property
@@ -192,9 +203,62 @@ class Server:
         """Principals, domains, tokens."""
         return self._now.directory
 
-    def authenticate(self, authorization: str | None, address: str) -> Principal:
-        """See :meth:`flaskmail.accounts.authentication.Authenticator.authenticate`."""
-        return self._now.directory.authenticator.authenticate(authorization, address)
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins, built-in ones included."""
+        return self._parts.plugins
+
+    def authenticate(
+        self, authorization: str | None, address: str, request: Callable[[], object] | None = None
+    ) -> Principal:
+        """The principal whose credentials these are, as plugins and then
+        :meth:`flaskmail.accounts.authentication.Authenticator.authenticate` say, whose arguments and errors these are.
+
+        request: makes the request for plugins. RequestError 503 when a plugin fails."""
+        ask_plugins = self._parts.authenticate
+        try:
+            if ask_plugins is None:
+                return self._now.directory.authenticator.authenticate(authorization, address)
+            credentials = Credentials(authorization, address)
+            found = ask_plugins(self, None if request is None else request(), credentials)
+        except HookFailed:
+            raise RequestError(503, "Credentials cannot be checked now.", headers={"Retry-After": "5"}) from None
+        except RequestError as error:
+            if authorization and self.is_observed:
+                self.tell("authentication.failed", **self._attempt(authorization, address, error.status))
+            raise
+        if isinstance(found, Principal) and not found.disabled:
+            return found
+        if self.is_observed:
+            self.tell("authentication.failed", **self._attempt(authorization or "", address, 401))
+        if not isinstance(found, (Principal, Denied)):
+            log.error("a plugin answered authenticate with %s, no Principal", type(found).__name__)
+            raise RequestError(503, "Credentials cannot be checked now.", headers={"Retry-After": "5"})
+        raise RequestError(401, found.detail if isinstance(found, Denied) else Denied().detail)
+
+    def _attempt(self, authorization: str, address: str, status: int) -> dict[str, object]:
+        credentials = Credentials(authorization, address)
+        name = None
+        if credentials.scheme == "basic":
+            try:
+                name = parse_basic(credentials.value)[0]
+            except RequestError:
+                pass
+            # What is no name of ours may be a password in the wrong field.
+            if name is not None and self.directory.principals.secret(name) is None:
+                name = None
+        return {"client": address or None, "scheme": credentials.scheme, "account": name, "status": status}
+
+    # ---- what has happened
+    @property
+    def is_observed(self) -> bool:
+        """Whether any plugin wants to know what happens."""
+        return self._parts.observe is not None
+
+    def tell(self, event: str, /, **data: object) -> None:
+        """Tells the plugins what has happened. data: JSON values, never a secret."""
+        if self._parts.observe is not None:
+            self._parts.observe(self, Event(event, data))
 
     def accounts_of(self, principal: Principal) -> Mapping[str, AccountAccess]:
         """The accounts that the principal may use, by id: its own; none for ``admin``."""
@@ -246,6 +310,7 @@ class Server:
             if domain is not None:
                 store.delete_account(id)
             raise
+        self.tell("account.created", account=principal.name, id=principal.id)
         return NewAccount(principal, domain if made else None)
 
     def _found(self, id: str, name: str, quota: int | None) -> None:
@@ -272,6 +337,7 @@ class Server:
             raise DirectoryError(f"{ADMIN!r} cannot be deleted; `flaskmail account disable {ADMIN}` keeps it out")
         self.directory.principals.delete(principal.name)
         self.store.delete_account(principal.id)
+        self.tell("account.deleted", account=principal.name, id=principal.id)
         return principal
 
     def ensure_admin(self) -> str | None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",
     "policy": "flaskmail.cli.policy:policy",
+    "plugins": "flaskmail.cli.plugins:plugins",
     "token": "flaskmail.cli.token:token",
     "verify": "flaskmail.cli.verify:verify",
 }
@@ -21,19 +22,28 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand only when it is used: ``flaskmail --help`` stays quick."""
+    """A group that imports a subcommand only when it is used, and asks plugins for theirs only when it has to."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in alphabetical order."""
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
+        return sorted({*COMMANDS, *self._of_plugins(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            return self._of_plugins(ctx).get(cmd_name)
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
+        key = "flaskmail.commands"
+        if key not in ctx.meta:
+            from flaskmail.cli.plugins import commands_of_plugins
+
+            ctx.meta[key] = commands_of_plugins(ctx, set(COMMANDS))
+        found: dict[str, click.Command] = ctx.meta[key]
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

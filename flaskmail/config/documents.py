@@ -103,6 +103,10 @@ def _looked_up(settings: Settings) -> Iterator[dict[str, Any]]:
                 "value": settings.written.get(key) or lookups.write(value),
                 "origin": settings.origin(key),
             }
+    for name, options in settings.plugins.options.items():
+        key = f"plugins.{name}"
+        text = settings.written.get(key) or lookups.write(options)
+        yield {"key": key, "value": text, "origin": settings.origin(key)}
 
 
 def in_force(settings: Settings) -> list[dict[str, Any]]:

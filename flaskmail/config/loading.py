@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import tomli
 
@@ -63,12 +63,13 @@ class _Trouble(Exception):
         self.found, self.expected = found, expected
 
 
-def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None, *, checked: bool = True) -> Settings:
     """The settings in force.
 
     path: the file; None: the one that FLASKMAIL_CONFIG names, else ``./config.toml``, else there is none and the defaults
     hold. environ: instead of ``os.environ``. Relative paths start from the folder of the file they stand in; those of
-    the environment and of the defaults from the working directory. ConfigError holds everything that is wrong.
+    the environment and of the defaults from the working directory. checked: False leaves out what an application checks again
+    when it is made, for settings that name what plugin objects bring. ConfigError holds everything that is wrong.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
@@ -87,15 +88,18 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
         values.setdefault("storage.path", here / Settings().storage.path)
     settings = build(values, Settings)
     settings = dataclasses.replace(
-        settings, lookup=dataclasses.replace(settings.lookup, tables=reader.tables_looked_up)
+        settings,
+        source=source,
+        lookup=dataclasses.replace(settings.lookup, tables=reader.tables_looked_up),
+        plugins=dataclasses.replace(settings.plugins, options=reader.of_plugins),
     )
     problems += _across(settings, reader)
     failed = {problem.key for problem in problems}
-    for check in CHECKS:
+    for check in CHECKS if checked else ():
         problems += (reader.found_later(one) for one in check(settings) if _setting(one.key) not in failed)
     if problems:
         raise ConfigError(problems)
-    return dataclasses.replace(settings, source=source, origins=origins, written=reader.written)
+    return dataclasses.replace(settings, origins=origins, written=reader.written)
 
 
 def _source(path: str | Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
@@ -142,6 +146,7 @@ class _Reader:
         self.known: dict[str, Declaration] = {declaration.key: declaration for declaration in declarations()}
         self.values: dict[str, Any] = {}
         self.tables_looked_up: dict[str, dict[str, lookups.Plain]] = {}
+        self.of_plugins: dict[str, dict[str, Any]] = {}
         self.origins: dict[str, str] = {}
         self.written: dict[str, str] = {}
         self.old: list[tuple[str, Any]] = []
@@ -174,6 +179,8 @@ class _Reader:
                 self.setting(self.known[key], raw)
             elif prefix in ("lookup.", "lookup.default."):
                 self.lookup(key, name, raw, prefix)
+            elif prefix == "plugins." and isinstance(raw, dict):
+                self.of_plugin(key, name, raw)
             elif isinstance(raw, dict) and any(old.startswith(f"{key}.") for old in OLD_NAMES):
                 self.old += ((f"{key}.{below}", value) for below, value in raw.items())
             elif isinstance(raw, dict):
@@ -251,8 +258,21 @@ class _Reader:
         except ValueError:
             self.wrong(key, shown(raw), lookups.EXPECTED)
 
+    def of_plugin(self, key: str, name: str, raw: dict[str, Any]) -> None:
+        """Read the table of a plugin, which knows itself what belongs into it."""
+        try:
+            expanded = self.expand(raw)
+            if expanded != raw:
+                self.written[key] = lookups.write(raw)
+            self.of_plugins[name] = cast("dict[str, Any]", expanded)
+            self.origins[key] = str(self.source)
+        except _Trouble as trouble:
+            self.wrong(key, trouble.found, trouble.expected)
+
     def expand(self, raw: object) -> object:
         """The value with its ``%{env:NAME}%`` and ``%{file:path}%`` replaced; _Trouble when one cannot be."""
+        if isinstance(raw, dict):
+            return {name: self.expand(one) for name, one in raw.items()}
         if isinstance(raw, list):
             return [self.expand(one) for one in raw]
         return _MACRO.sub(self.macro, raw) if isinstance(raw, str) else raw

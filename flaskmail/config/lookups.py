@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import date
+from datetime import time as clock
 from typing import Any
 
 from flaskmail.config.kinds import quote
@@ -41,13 +43,21 @@ def parse(raw: object) -> Plain:
     raise ValueError
 
 
-def write(value: Plain) -> str:
-    """The value as TOML text."""
-    if isinstance(value, tuple):
+def write(value: object) -> str:
+    """The value as TOML text: what a table holds, or a whole table; dates as TOML has them."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(name)} = {write(one)}' for name, one in value.items())} }}" if value else "{}"
+    if isinstance(value, (date, clock)):
+        return value.isoformat()
+    if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(write, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return quote(value) if isinstance(value, str) else repr(value)
+
+
+def _key(name: str) -> str:
+    return name if is_name(name) else quote(name)
 
 
 def plain(value: Any) -> Plain:

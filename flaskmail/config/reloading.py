@@ -35,7 +35,9 @@ def diff(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]
     fixed = [one for one in changed if not one.reloadable or _belongs_to_changed_tables(one, old, new)]
     tables = {**old.lookup.tables, **new.lookup.tables}
     looked_up = [f"lookup.{one}" for one in tables if old.lookup.tables.get(one) != new.lookup.tables.get(one)]
-    return (*(one.key for one in changed if one not in fixed), *looked_up), tuple(one.key for one in fixed)
+    old_options, new_options = old.plugins.options, new.plugins.options
+    named = [f"plugins.{one}" for one in {**old_options, **new_options} if old_options.get(one) != new_options.get(one)]
+    return (*(one.key for one in changed if one not in fixed), *looked_up, *named), tuple(one.key for one in fixed)
 
 
 def merge(old: Settings, new: Settings) -> Settings:
@@ -49,7 +51,10 @@ def merge(old: Settings, new: Settings) -> Settings:
             values[key] = value
     merged = build(values, Settings)
     lookup = dataclasses.replace(merged.lookup, tables=new.lookup.tables)
-    return dataclasses.replace(merged, lookup=lookup, source=new.source, origins=new.origins, written=new.written)
+    plugins = dataclasses.replace(merged.plugins, options=new.plugins.options)
+    return dataclasses.replace(
+        merged, lookup=lookup, plugins=plugins, source=new.source, origins=new.origins, written=new.written
+    )
 
 
 _NOTHING = object()

@@ -382,18 +382,24 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Plugins: those of installed packages are found by themselves."""
+    """Plugins: those of installed packages are found by themselves. A table [plugins.<name>] is for the plugin of that name;
+    what belongs into it stands in the plugin's documentation."""
 
     paths: tuple[Path, ...] = setting(
         kinds.PATHS,
         (),
-        "Folders whose *.py files are loaded as plugins, in the order of their names.",
-        example='["plugins"]',
+        "Folders whose *.py files are loaded as plugins, in the order of their names, and single files.",
+        example='["plugins/request_id.py"]',
         reloadable=False,
     )
     disabled: tuple[str, ...] = setting(
-        kinds.NAMES, (), "Names of plugins that are not loaded.", example='["note"]', reloadable=False
+        kinds.NAMES,
+        (),
+        "Names of plugins that are not loaded: nothing of them is run.",
+        example='["note"]',
+        reloadable=False,
     )
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +432,11 @@ class Settings:
     def readable(self) -> dict[str, Plain]:
         """Every setting that is no secret, by its dotted key, as expressions read it with ``config_get``."""
         return {one.key: plain(self.value(one.key)) for one in declarations() if not one.secret}
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the file start from."""
+        return Path.cwd() if self.source is None else self.source.parent
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key comes from: "default", the path of the file, or a variable of the environment."""

@@ -167,6 +167,11 @@ class Outgoing:
         if self.vary:
             object.__setattr__(self, "items", (*self.items, ("Vary", "Origin")))
 
+    def instead(self, fields: Sequence[Header], names: frozenset[str]) -> Outgoing:
+        """The same with these fields in the place of all that have one of these lower-case names."""
+        items = (*(pair for pair in self.items if pair[0] != "Vary" and pair[0].lower() not in names), *fields)
+        return Outgoing(items, self.defaults - names, self.removed, self.vary)
+
     def added(self, headers: Collection[Header]) -> tuple[Header, ...] | None:
         """What to append to these headers; None when they need :meth:`merged`."""
         touches = self.touches

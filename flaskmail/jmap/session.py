@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -12,11 +12,18 @@ from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.storage import Record
 
 
-def session_object(engine: Engine, username: str, accounts: Mapping[str, AccountAccess], base_url: str) -> Record:
+def session_object(
+    engine: Engine,
+    username: str,
+    accounts: Mapping[str, AccountAccess],
+    base_url: str,
+    complete: Callable[[Record], None] | None = None,
+) -> Record:
     """The Session object of a user.
 
     accounts: every account that the user may see, own ones first. base_url: the public origin, with or without a path
-    prefix and a final slash. ``state`` is a hash of everything else, so it changes when, and only when, anything else does.
+    prefix and a final slash. complete: adds to everything but ``state``, which is a hash of everything else, so it changes
+    when, and only when, anything else does.
     """
     limits, base = engine.limits, base_url.rstrip("/")
     of_accounts = {urn: value for urn, c in engine.capabilities.items() if (value := c.account) is not None}
@@ -38,6 +45,8 @@ def session_object(engine: Engine, username: str, accounts: Mapping[str, Account
         "uploadUrl": f"{base}/jmap/upload/{{accountId}}/",
         "eventSourceUrl": f"{base}/jmap/eventsource/?types={{types}}&closeafter={{closeafter}}&ping={{ping}}",
     }
+    if complete is not None:
+        complete(session)
     octets = msgspec.json.encode(session, order="sorted")
     session["state"] = hashlib.sha256(octets).hexdigest()[:24]
     return session

@@ -14,17 +14,23 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from flaskmail import builtin
 from flaskmail.config import Settings
 from flaskmail.config.kinds import Rules
-from flaskmail.decisions.addresses import is_host_header
+from flaskmail.decisions.addresses import is_host_header, read_peer
 from flaskmail.decisions.client import Client
+from flaskmail.decisions.cors import PREFLIGHT
 from flaskmail.decisions.forwarded import BadForwarded
 from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.decisions.proxyheaders import FORWARDING as FORWARDING
 from flaskmail.decisions.rates import Limit
 from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, location, stays
-from flaskmail.errors import ConfigError, Problem, RequestError
+from flaskmail.errors import RequestError
+from flaskmail.hookvalues import RateDecision
+from flaskmail.plugins import HookFailed, load_plugins
 from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
 from flaskmail.policy.counters import Counters
+from flaskmail.policy.hooks import Ask, headers_of, observed, request_of, with_headers
 from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
 from flaskmail.policy.rules import UrlRule
 
@@ -43,58 +49,8 @@ what a view sets whose response is a download or a sign-in page."""
 _OUTGOING = "flaskmail.outgoing"
 _FURTHER = "flaskmail.further"
 _APPLIED = "flaskmail.applied"
-
-FORWARDING = frozenset(
-    f"HTTP_{name}"
-    for name in [
-        "FORWARDED",
-        "X_FORWARDED",
-        "X_FORWARDED_FOR",
-        "X_FORWARDED_PROTO",
-        "X_FORWARDED_HOST",
-        "X_FORWARDED_PORT",
-        "X_FORWARDED_PREFIX",
-        "X_FORWARDED_SERVER",
-        "X_FORWARDED_SSL",
-        "X_FORWARDED_PROTOCOL",
-        "X_FORWARDED_SCHEME",
-        "X_FORWARDED_BY",
-        "X_FORWARDED_URI",
-        "X_FORWARDED_PATH",
-        "X_FORWARDED_METHOD",
-        "X_ORIGINAL_FORWARDED_FOR",
-        "X_ORIGINAL_HOST",
-        "X_ORIGINAL_URL",
-        "X_REWRITE_URL",
-        "X_HOST",
-        "FORWARDED_FOR",
-        "X_REAL_IP",
-        "X_REAL_PORT",
-        "X_CLIENT_IP",
-        "CLIENT_IP",
-        "X_CLUSTER_CLIENT_IP",
-        "TRUE_CLIENT_IP",
-        "CF_CONNECTING_IP",
-        "CF_CONNECTING_IPV6",
-        "CF_PSEUDO_IPV4",
-        "CF_VISITOR",
-        "FASTLY_CLIENT_IP",
-        "FLY_CLIENT_IP",
-        "X_REMOTE_IP",
-        "X_REMOTE_ADDR",
-        "X_ORIGINATING_IP",
-        "X_AZURE_CLIENTIP",
-        "X_APPENGINE_USER_IP",
-        "CLOUDFRONT_FORWARDED_PROTO",
-        "CLOUDFRONT_VIEWER_ADDRESS",
-        "FRONT_END_HTTPS",
-        "X_URL_SCHEME",
-        "X_SCHEME",
-        "SCRIPT_NAME",
-        "PATH_INFO",
-    ]
-)
-"""Keys of the environ in which proxies, and who pretends to be one, name clients, schemes, hosts and paths. Always removed."""
+_READABLE = "flaskmail.readable"
+_ASKED = "flaskmail.asked"
 
 Source = Mapping[str, Any] | Callable[[], Policy]
 """The settings, or what makes the policy anew in every process that serves."""
@@ -107,9 +63,10 @@ class HttpPolicy:
     (docs/configuration.md), or a function that makes the policy; it is called in each process at its first request.
     lookup: what ``key_get`` finds, by the two names. tls: whether the sockets speak TLS. counters: the file in which
     processes that are not forked from one another count rate limits together, or a function that names it. answered:
-    called with (environ, status, octets) for each response that never came to Flask.
+    called with (environ, status, octets) for each response that never came to Flask. plugins: objects with hooks
+    (docs/hooks.md); options: their tables, ``[plugins.<name>]``, by name.
 
-    ConfigError, with everything that is wrong with the settings.
+    ConfigError, with everything that is wrong with the settings and plugins.
     """
 
     def __init__(
@@ -118,17 +75,17 @@ class HttpPolicy:
         settings: Source | None = None,
         plugins: Iterable[object] = (),
         *,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         lookup: Mapping[str, Mapping[str, Any]] | None = None,
         tls: bool = False,
         counters: Callable[[], Path] | Path | None = None,
         answered: Callable[[Environ, int, int], None] | None = None,
     ) -> None:
-        if tuple(plugins):
-            wanted = "none: the policy has no hooks for plugins yet"
-            raise ConfigError([Problem("settings", "plugins", "plugins for the policy", wanted)])
         lookups = {table: dict(entries) for table, entries in (lookup or {}).items()}
         lookups.setdefault("default", {}).setdefault("hostname", "localhost")
-        self._surroundings = Surroundings(lookups, tls)
+        options = dict(options or {})
+        loaded = load_plugins(builtin.PLUGINS, explicit=plugins, installed=False, configured=options)
+        self._surroundings = Surroundings(lookups, tls, plugins=loaded, options=options)
         self._make: Callable[[], Policy] | None = None
         self._policy: Policy | None = None
         self._counters: Counters | None = None
@@ -188,6 +145,7 @@ class HttpPolicy:
         self._prepare(self.policy)
 
     def _prepare(self, policy: Policy) -> None:
+        policy.spend = self._spend_for
         for sentence in policy.warnings:
             self._warn(sentence, sentence)
         gunicorn: Any = sys.modules.get("gunicorn.http.wsgi")
@@ -218,9 +176,13 @@ class HttpPolicy:
             scheme = self._socket_scheme(environ)
         elif scheme != "https":
             scheme = "http"
-        sent = FORWARDING.intersection(environ)
+        sent, hooks = FORWARDING.intersection(environ), policy.hooks
+        if hooks.observe is not None:
+            start_response = observed(hooks.observe, policy.server, environ, start_response)
         try:
-            if not sent:
+            if hooks.client_address is not None:
+                client = self._asked_client(hooks.client_address, policy, environ, peer, scheme)
+            elif not sent:
                 client = policy.clients.get((peer, scheme)) or policy.client(peer, scheme)
             else:
                 # Only what trusted peers sent is ever remembered under these six.
@@ -257,8 +219,13 @@ class HttpPolicy:
         origin, path = get("HTTP_ORIGIN"), get("PATH_INFO", "")
         out = policy.ready[client.scheme]
         if out is None or path.startswith(policy.excluded_paths):
-            out = policy.outgoing(client.scheme == "https", path, origin)
+            if hooks.cors_decision is None:
+                out = policy.outgoing(client.scheme == "https", path, origin)
+            else:
+                out = self._asked_outgoing(hooks.cors_decision, policy, environ, path, origin)
         environ[_OUTGOING] = out
+        if hooks.response_headers is not None:
+            environ[_ASKED] = hooks.response_headers
         if answer is None:
             if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
                 answer = self._preflight(policy, environ, path, origin)
@@ -269,10 +236,63 @@ class HttpPolicy:
 
         def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
             if get(_APPLIED) != status:
-                headers = _joined(out, headers, environ)
+                headers = _joined(out, headers, environ, status)
             return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         return self.inner(environ, start)
+
+    # ---- what plugins are asked
+    def _asked_client(self, asked: Ask, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:
+        if "HTTP_SCRIPT_NAME" in environ:
+            self._restore_path(environ)
+        client: Client | None = None
+        try:
+            client = asked(policy, peer, scheme, headers_of(environ))
+        except HookFailed:
+            pass
+        if client is None:
+            ip = read_peer(peer)
+            client = Client(None if ip is None else str(ip), scheme, why="a plugin failed: the client is the peer")
+        return client
+
+    def _asked_outgoing(self, asked: Ask, policy: Policy, environ: Environ, path: str, origin: str | None) -> Outgoing:
+        secure = environ["wsgi.url_scheme"] == "https"
+        if policy.is_excluded(path):
+            return policy.outgoing(secure, path, origin)
+        allowed = False
+        if origin is not None and len(origin) <= LONGEST_KEY:
+            try:
+                decision = asked(policy, origin, request_of(environ))
+                allowed = decision is not None and decision.allow
+            except HookFailed:
+                pass
+        environ[_READABLE] = allowed
+        return policy.granting(secure, origin if allowed else None)
+
+    def _asked_refusal(self, asked: Ask, policy: Policy, environ: Environ, client: Client) -> Answer | None:
+        try:
+            refusal = asked(policy, request_of(environ), client)
+        except HookFailed:
+            return problem(500, "This server cannot say whether it may answer this request.")
+        return None if refusal is None else problem(refusal.status, refusal.detail, refusal.headers)
+
+    def _asked_rate(self, asked: Ask, policy: Policy, environ: Environ, principal: Any) -> int:
+        try:
+            decision = asked(policy, request_of(environ), principal) or RateDecision()
+        except HookFailed:
+            decision = self._spend_for(environ, principal)
+        headers = decision.headers
+        if decision.wait and not any(name.lower() == "retry-after" for name, _ in headers):
+            headers = (*headers, ("Retry-After", str(decision.wait)))
+        environ[_FURTHER] = headers
+        return decision.wait
+
+    def _spend_for(self, environ: Environ, principal: Any) -> RateDecision:
+        limit = self.policy.anonymous if principal is None else self.policy.account
+        if limit is None:
+            return RateDecision()
+        wait = self._spend(environ, limit, environ[CLIENT].key if principal is None else principal.id)
+        return RateDecision(wait, environ[_FURTHER])
 
     def _check_host(self, environ: Environ, host: str | None) -> Answer | None:
         if host is None:
@@ -331,14 +351,17 @@ class HttpPolicy:
 
     # ---- before Flask
     def _preflight(self, policy: Policy, environ: Environ, path: str, origin: str) -> Answer | None:
-        cors = policy.cors
+        cors, asked = policy.cors, policy.hooks.cors_decision
         if (
             "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ
-            or not (cors.everybody or cors.listed)
+            or not (cors.everybody or cors.listed or asked)
             or policy.is_excluded(path)
         ):
             return None
-        environ[_FURTHER] = policy.preflight(origin)
+        if asked is None:
+            environ[_FURTHER] = policy.preflight(origin)
+        else:
+            environ[_FURTHER] = PREFLIGHT if environ.get(_READABLE) else ()
         return NO_CONTENT
 
     def _gate(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
@@ -346,14 +369,23 @@ class HttpPolicy:
             answer = self._to_https(policy, environ, client, path)
             if answer is not None:
                 return answer
-        if policy.access is not None and not client.local:
+        hooks, limit = policy.hooks, policy.anonymous
+        if hooks.refuse_request is not None:
+            answer = self._asked_refusal(hooks.refuse_request, policy, environ, client)
+            if answer is not None:
+                return answer
+        elif policy.access is not None and not client.local:
             status = policy.access.status(environ, client)
             if status != 200:
                 return problem(status, "This server does not answer this request.")
-        limit = policy.anonymous
-        if limit is None or "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
+        if "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
             return None
-        wait = self._spend(environ, limit, client.key)
+        if hooks.rate_limit is not None:
+            wait = self._asked_rate(hooks.rate_limit, policy, environ, None)
+        elif limit is None:
+            return None
+        else:
+            wait = self._spend(environ, limit, client.key)
         return None if not wait else problem(429, f"Too many requests. Wait {wait} seconds before the next one.")
 
     def _to_https(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
@@ -385,7 +417,7 @@ class HttpPolicy:
             headers.append(("Content-Length", str(len(answer.body))))
         if self._answered is not None:
             self._answered(environ, answer.status, len(answer.body))
-        start_response(answer.line, _joined(out, headers, environ))
+        start_response(answer.line, _joined(out, headers, environ, answer.line))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     # ---- for views
@@ -400,12 +432,15 @@ class HttpPolicy:
         client: Client = environ[CLIENT]
         return "" if client.address is None or (client.trusted and client.exempt) else client.address
 
-    def spend_account(self, environ: Environ, account: str) -> None:
-        """Counts a request of an account whose credentials are right. Raises RequestError 429."""
-        limit = self.policy.account
-        if limit is None:
+    def spend_account(self, environ: Environ, principal: Any) -> None:
+        """Counts a request of a principal whose credentials are right. Raises RequestError 429."""
+        asked, limit = self.policy.hooks.rate_limit, self.policy.account
+        if asked is not None:
+            wait = self._asked_rate(asked, self.policy, environ, principal)
+        elif limit is None:
             return
-        wait = self._spend(environ, limit, account)
+        else:
+            wait = self._spend(environ, limit, principal.id)
         if wait:
             raise RequestError(429, f"Too many requests of this account. Wait {wait} seconds before the next one.")
 
@@ -420,6 +455,9 @@ def leave(response: Response) -> Response:
     out: Outgoing | None = environ.get(_OUTGOING)
     if out is not None:
         headers: list[Header] = response.headers._list
+        if _ASKED in environ:
+            now = _request._get_current_object()
+            out = with_headers(environ[_ASKED], environ[POLICY].policy, now, out, response.status_code, headers)
         added = out.added(headers)
         if added is None:
             headers[:] = out.merged(headers, keep=KEEP in environ)
@@ -436,8 +474,11 @@ def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[by
     raise RuntimeError("HttpPolicy is not applied to an application yet")
 
 
-def _joined(out: Outgoing, headers: list[Header], environ: Environ) -> list[Header]:
+def _joined(out: Outgoing, headers: list[Header], environ: Environ, status: str) -> list[Header]:
     further = environ.get(_FURTHER, ())
+    if _ASKED in environ:
+        policy = environ[POLICY].policy
+        out = with_headers(environ[_ASKED], policy, request_of(environ), out, int(status[:3]), headers)
     added = out.added(headers)
     if added is None:
         return [*out.merged(headers, keep=KEEP in environ), *further]

@@ -6,12 +6,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from flaskmail import builtin
 from flaskmail.config.kinds import Rate
 from flaskmail.config.loading import CHECKS, read_section
 from flaskmail.config.settings import ServerHttp, Settings
-from flaskmail.decisions.addresses import NAMED, Networks, read_authority, read_networks, read_peer
+from flaskmail.decisions.addresses import Networks, read_authority, read_networks, read_peer
 from flaskmail.decisions.client import Claims, Client, Family, Step, Trust, decide_client
 from flaskmail.decisions.cors import PREFLIGHT, Cors, read_cors
 from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
@@ -19,7 +21,12 @@ from flaskmail.decisions.hsts import read_hsts
 from flaskmail.decisions.mistakes import Mistake
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError, Problem
+from flaskmail.expressions import Function
+from flaskmail.hookvalues import Facts, RateDecision
+from flaskmail.plugins import Plugins, load_plugins
+from flaskmail.policy.hooks import Hooks, functions_of, networks_of
 from flaskmail.policy.rules import PORTS, AccessRule, UrlRule
+from flaskmail.server import Server
 
 SECTION = "server.http."
 LONGEST_KEY = 256
@@ -33,12 +40,20 @@ class Surroundings:
     """What the settings of the policy do not say.
 
     lookups: what ``key_get`` finds; ``default`` has a ``hostname``. tls: whether the server's own sockets speak TLS. server: the
-    Server, or None in another application. readable: what ``config_get`` finds beside that name."""
+    Server, or None in another application. readable: what ``config_get`` finds beside that name. plugins, options: the plugins
+    and their tables; folder: where relative paths start from."""
 
     lookups: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {"hostname": "localhost"}})
     tls: bool = False
     server: object | None = None
     readable: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Plugins | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folder: Path = Path()
+
+    def facts(self, settings: ServerHttp) -> Facts:
+        """What plugins may know while the policy is made."""
+        return Facts(settings, self.server, self.options, self.folder)
 
 
 class Policy:
@@ -50,12 +65,15 @@ class Policy:
 
     def __init__(self, settings: ServerHttp, surroundings: Surroundings, parts: _Parts) -> None:
         self.settings, self.surroundings = settings, surroundings
+        self.server, self.options, self.folder = surroundings.server, surroundings.options, surroundings.folder
+        self.hooks = Hooks(surroundings.plugins)
+        self.spend: Callable[..., RateDecision] | None = None
         self.trust, self.cors = parts.trust, parts.cors
         self.url, self.access = parts.url, parts.access
         limits = settings.rate_limit
         self.anonymous = _limit("anonymous", limits.anonymous)
         self.account = _limit("account", limits.account)
-        self.warnings: list[str] = []
+        self.warnings = list(parts.warnings)
         self.redirects = self._redirects()
         self.excluded_paths = tuple(prefix.rstrip("/") for prefix in settings.cors_exclude)
         self._hsts = parts.hsts
@@ -65,12 +83,16 @@ class Policy:
         self._everybody = self._lists(lambda secure: self._outgoing(secure, self.cors.granted(None), CORS_NAMES))
         plain = self._everybody if self.cors.everybody else self._plain
         self.ready: dict[str, Outgoing | None] = (
-            dict.fromkeys(PORTS) if self.cors.listed else dict(zip(("http", "https"), plain, strict=True))
+            dict.fromkeys(PORTS)
+            if self.cors.listed or self.hooks.cors_decision is not None
+            else dict(zip(("http", "https"), plain, strict=True))
         )
         self.listed = lru_cache(maxsize=256)(self._listed)
+        self.granting = lru_cache(maxsize=256)(self._granting)
         self.clients: dict[tuple[str | None, ...], Client] = {}
         self.steps: list[Step] | None = None
-        self.has_gates = self.redirects or self.access is not None or self.anonymous is not None
+        gates = (self.access, self.anonymous, self.hooks.refuse_request, self.hooks.rate_limit)
+        self.has_gates = self.redirects or any(gate is not None for gate in gates)
         self.trusts = lru_cache(maxsize=4096)(self._trusts)
 
     # ---- the client
@@ -126,6 +148,10 @@ class Policy:
 
     def _listed(self, secure: bool, origin: str | None) -> Outgoing:
         return self._outgoing(secure, self.cors.granted(origin), CORS_NAMES, vary=True)
+
+    def _granting(self, secure: bool, origin: str | None) -> Outgoing:
+        granted = () if origin is None else Cors(exact=frozenset({origin})).granted(origin)
+        return self._outgoing(secure, granted, CORS_NAMES, vary=True)
 
     def _outgoing(
         self, secure: bool, granted: tuple[Header, ...] = (), removed: frozenset[str] = frozenset(), vary: bool = False
@@ -183,6 +209,7 @@ class _Parts:
     hsts: str | None
     url: UrlRule
     access: AccessRule | None
+    warnings: tuple[str, ...] = ()
 
 
 def build(settings: ServerHttp, surroundings: Surroundings, *, prefix: str = SECTION) -> Policy:
@@ -204,13 +231,22 @@ def from_mapping(settings: Mapping[str, Any], surroundings: Surroundings) -> Pol
     return Policy(typed, surroundings, parts)
 
 
-def of_settings(settings: Settings, server: object | None = None) -> Policy:
+def of_settings(settings: Settings, server: Server | None = None) -> Policy:
     """The policy of a server's settings. ConfigError, with everything that is wrong."""
     lookups, warnings = names(settings)
     readable = settings.readable()
     certified = any(listener.tls.certificate for listener in settings.server.listeners().values())
-    policy = build(settings.server.http, Surroundings(lookups, certified, server, readable))
-    if UrlRule(settings.server.http.url, lookups, readable).constant is None:
+    surroundings = Surroundings(
+        lookups,
+        certified,
+        server,
+        readable,
+        None if server is None else server.plugins,
+        settings.plugins.options,
+        settings.folder,
+    )
+    policy = build(settings.server.http, surroundings)
+    if policy.url.constant is None:
         policy.warnings += warnings
     return policy
 
@@ -257,7 +293,17 @@ def check(settings: Settings) -> Iterator[Problem]:
     """What is wrong with ``[server.http]`` beyond the kinds of its values; the loader of the settings asks."""
     lookups = _lookups(settings, settings.lookup.default.hostname or "localhost")
     surroundings = Surroundings(lookups, readable=settings.readable())
-    yield from _examine(settings.server.http, surroundings, SECTION)[1]
+    problems = _examine(settings.server.http, surroundings, SECTION)[1]
+    if problems:
+        # A name that is not ours may be a plugin's; without such names nothing of a plugin is run to read settings.
+        paths, disabled, options = settings.plugins.paths, settings.plugins.disabled, settings.plugins.options
+        try:
+            plugins = load_plugins(builtin.PLUGINS, paths, disabled=disabled, configured=options)
+            surroundings = replace(surroundings, plugins=plugins, options=options, folder=settings.folder)
+            problems = _examine(settings.server.http, surroundings, SECTION)[1]
+        except ConfigError as error:
+            problems += error.problems
+    yield from problems
 
 
 CHECKS.append(check)
@@ -271,7 +317,14 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
             key = f"{prefix}{name}[{index}]"
             problems.append(Problem("settings", key, mistake.found, mistake.expected, mistake.hint))
 
-    networks, wrong = read_networks(settings.trusted_proxies, NAMED)
+    facts = surroundings.facts(settings)
+    named = networks_of(surroundings.plugins, facts)
+    functions = functions_of(surroundings.plugins, facts)
+    networks, wrong = read_networks(settings.trusted_proxies, named)
+    empty = [name for name in settings.trusted_proxies if named.get(name) == Networks()]
+    warnings = tuple(
+        f"trusted-proxies names {name}, of which no network is known: nobody is believed" for name in empty
+    )
     note("trusted-proxies", wrong)
     headers, wrong = read_headers(settings.headers)
     note("headers", wrong)
@@ -293,18 +346,18 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
         hsts = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))
     except Mistake as mistake:
         problems.append(Problem("settings", f"{prefix}hsts", mistake.found, mistake.expected, mistake.hint))
-    url, access, of_rules = _rules(settings, surroundings, prefix)
+    url, access, of_rules = _rules(settings, surroundings, functions, prefix)
     problems += of_rules
     family: Family = settings.forwarded_header  # type: ignore[assignment]
     trust = Trust(settings.use_x_forwarded, networks, family, frozenset(settings.forwarded_fields))
-    return _Parts(trust, headers, cors, hsts, url, access), problems
+    return _Parts(trust, headers, cors, hsts, url, access, warnings), problems
 
 
 def _rules(
-    settings: ServerHttp, surroundings: Surroundings, prefix: str
+    settings: ServerHttp, surroundings: Surroundings, functions: tuple[Function, ...], prefix: str
 ) -> tuple[UrlRule, AccessRule | None, list[Problem]]:
     problems: list[Problem] = []
-    found = surroundings.lookups, surroundings.readable
+    found = surroundings.lookups, surroundings.readable, functions
     url, access = UrlRule(None, *found), None
     try:
         url = UrlRule(settings.url, *found)

@@ -17,6 +17,7 @@ from flaskmail.decisions.addresses import is_host_header
 from flaskmail.errors import RequestError, StoreError
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY, base_url_without_policy
+from flaskmail.policy.hooks import request_of
 from flaskmail.server import Server
 from flaskmail.web import accesslog, problems
 from flaskmail.web.problems import limit_error
@@ -77,10 +78,10 @@ def who(server: Server, environ: Environ) -> Principal:
     """The principal of a request. Raises RequestError 400, 401, 429 or 503."""
     policy: HttpPolicy | None = environ.get(POLICY)
     address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
-    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), address)
+    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), address, lambda: request_of(environ))
     environ[accesslog.ACCOUNT] = principal.name
     if policy is not None:
-        policy.spend_account(environ, principal.id)
+        policy.spend_account(environ, principal)
     return principal
 
 

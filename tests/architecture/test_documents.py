@@ -8,8 +8,10 @@ import re
 
 import pytest
 
+from flaskmail import hookspecs
 from flaskmail.config import documents
 from flaskmail.expressions import documents as expressions
+from flaskmail.hookspecs import HOOKS
 from flaskmail.jmap.datatype import Prop
 
 CITATION = re.compile(r"\bRFCs? ?(\d{3,5})\b")
@@ -80,9 +82,21 @@ def test_the_hooks_that_are_described_are_those_there_are(root):
     spec = importlib.util.spec_from_file_location("document_hooks", root / ".ci/document_hooks.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    text = (root / "docs/plugins.md").read_text(encoding="utf-8")
-    assert "### `jmap_datatypes(" in module.section()
-    assert text == module.page(text), "run: make docs"
+    assert "## jmap_datatypes\n" in module.page()
+    assert (root / "docs/hooks.md").read_text(encoding="utf-8") == module.page(), "run: make docs"
+
+
+def test_every_hook_says_what_it_promises():
+    for name, hook in HOOKS.items():
+        told = (getattr(hookspecs, name).__doc__ or "").strip()
+        assert told.endswith(f"{'Stable' if hook.stable else 'Provisional'} since {hook.since}."), name
+
+
+def test_every_hook_has_a_test_of_its_name(root):
+    tested = "\n".join(path.read_text(encoding="utf-8") for path in (root / "tests").rglob("test_*.py"))
+    assert [
+        name for name in HOOKS if f"def test_hook_{name}(" not in tested and f"def test_hook_{name}_" not in tested
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from flaskmail import plugins
 from flaskmail.errors import ConfigError
 from flaskmail.hookspecs import hookimpl
+from flaskmail.plugins import loading
 
 
 def plugin(answer: Any = None) -> Any:
@@ -43,7 +44,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, f"installed_{name}", module)
             entries.append(EntryPoint(name, f"installed_{name}", plugins.GROUP))
-        monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints(entries).select(group=group))
+        monkeypatch.setattr(loading, "entry_points", lambda group: EntryPoints(entries).select(group=group))
 
     return install
 
@@ -55,7 +56,14 @@ def test_hook_jmap_methods_is_answered_in_load_order(tmp_path: Path, installed: 
     write(tmp_path, "_helper.py", "raise RuntimeError")
     (tmp_path / "notes.txt").write_text("no plugin")
     manager = plugins.load_plugins([("core", plugin(("core",)))], [tmp_path], [plugin(["last"])])
-    assert plugins.gather(manager, "jmap_methods", "S") == ["core", "alpha", "zeta", ("a", "S"), ("b", "S"), "last"]
+    assert plugins.gather(manager, "jmap_methods", server="S") == [
+        "core",
+        "alpha",
+        "zeta",
+        ("a", "S"),
+        ("b", "S"),
+        "last",
+    ]
 
 
 def test_hook_jmap_datatypes_brings_types(api: Any) -> None:
@@ -67,7 +75,7 @@ def test_hook_jmap_datatypes_brings_types(api: Any) -> None:
             return [kind]
 
     manager = plugins.load_plugins(explicit=[Brings()], installed=False)
-    assert plugins.gather(manager, "jmap_datatypes", None) == [kind]
+    assert plugins.gather(manager, "jmap_datatypes", server=None) == [kind]
 
 
 def test_hook_startup_is_called_with_the_server() -> None:
@@ -90,7 +98,7 @@ def test_servers_share_nothing(tmp_path: Path) -> None:
     )
     for _ in range(2):
         manager = plugins.load_plugins(folders=[tmp_path], installed=False)
-        assert plugins.gather(manager, "jmap_methods", None) == [1]
+        assert plugins.gather(manager, "jmap_methods", server=None) == [1]
 
 
 def test_wrappers_take_part() -> None:
@@ -101,7 +109,7 @@ def test_wrappers_take_part() -> None:
             return [[*answer, "wrapped"] for answer in answers]
 
     manager = plugins.load_plugins(explicit=[plugin(["a"]), Wraps()], installed=False)
-    assert "wrapped" in plugins.gather(manager, "jmap_methods", None)
+    assert "wrapped" in plugins.gather(manager, "jmap_methods", server=None)
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path, installed: Any) -> None:
@@ -122,7 +130,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path, installed: Any) -> Non
     assert "fine: : found a second plugin of that name" in told
     assert "greedy" in told
     assert "more" in told
-    assert "nowhere: : found no folder" in told
+    assert "nowhere: : found nothing" in told
     assert len(refused.value.problems) == 6
 
 
@@ -132,7 +140,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path, installed: Any) -> Non
 def test_a_plugin_that_fails_at_the_start_is_named(answer: Any, told: str) -> None:
     manager = plugins.load_plugins([("good", plugin([1])), ("bad", plugin(answer))], installed=False)
     with pytest.raises(ConfigError, match=rf"bad: jmap_methods: .*{told}"):
-        plugins.gather(manager, "jmap_methods", None)
+        plugins.gather(manager, "jmap_methods", server=None)
 
 
 def test_objects_that_cannot_be_told_apart_are_refused() -> None:
@@ -142,7 +150,7 @@ def test_objects_that_cannot_be_told_apart_are_refused() -> None:
 
 def test_no_answer_is_no_opinion() -> None:
     manager = plugins.load_plugins(explicit=[plugin(None)], installed=False)
-    assert plugins.gather(manager, "jmap_methods", None) == []
+    assert plugins.gather(manager, "jmap_methods", server=None) == []
 
 
 def test_optional_hooks_of_other_versions_are_left_alone() -> None:

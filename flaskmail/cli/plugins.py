@@ -1,0 +1,88 @@
+"""``flaskmail plugins``: which there are, and what they do; and the commands that plugins bring."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+import click
+
+from flaskmail.cli.common import as_json, opened, write_json, write_table
+from flaskmail.config import load
+from flaskmail.errors import ConfigError, Problem
+from flaskmail.hookspecs import HOOKS
+from flaskmail.plugins import GROUP, Plugins, answers
+from flaskmail.server import Server
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Show built-in plugins too.")
+@as_json
+def plugins(everything: bool, machine: bool) -> None:
+    """Show the plugins in the order in which they are loaded, and the hooks they implement.
+
+    The number behind a hook is the plugin's turn when it is asked; a star marks hooks that are provisional.
+    """
+    with opened() as server:
+        found = [one for one in described(server.plugins) if everything or one["source"] != "built-in"]
+    if machine:
+        write_json(found)
+    elif not found:
+        click.echo("There are no plugins but the built-in ones, which --all shows.")
+    else:
+        head = ("NAME", "VERSION", "FROM", "HOOKS", "FILE")
+        write_table(head, ([one["name"], one["version"], _from(one), _hooks(one), one["file"]] for one in found))
+
+
+def described(manager: Plugins) -> list[dict[str, Any]]:
+    """What ``plugins --json`` prints: name, version, source, file, blocked, hooks (each with the turn), provisional ones."""
+    found = []
+    for one in manager.found:
+        plugin = manager.get_plugin(one.name)
+        hooks = manager.hooks_of(one.name)
+        found.append(
+            {
+                "name": one.name,
+                "version": one.version or str(getattr(plugin, "__version__", "")),
+                "source": one.source,
+                "file": str(getattr(plugin, "__file__", None) or one.place),
+                "blocked": one.blocked,
+                "hooks": hooks,
+                "provisional": [hook for hook in hooks if not HOOKS[hook].stable],
+            }
+        )
+    return found
+
+
+def _from(one: dict[str, Any]) -> str:
+    return "disabled" if one["blocked"] else str(one["source"])
+
+
+def _hooks(one: dict[str, Any]) -> str:
+    star = dict.fromkeys(one["provisional"], "*")
+    return ", ".join(f"{hook}{star.get(hook, '')} {turn}" for hook, turn in one["hooks"].items())
+
+
+def commands_of_plugins(ctx: click.Context, taken: set[str]) -> dict[str, click.Command]:
+    """The commands that plugins bring. taken: names of ours. What is wrong with settings or plugins is told on
+    stderr, and then there are none."""
+    try:
+        settings = load()
+        if not settings.plugins.paths and not entry_points(group=GROUP):
+            return {}
+        server = Server(settings)
+        ctx.call_on_close(server.close)
+        found = click.Group("flaskmail")
+        for name, _ in server.plugins.list_name_plugin():
+            before = set(found.commands)
+            answers(server.plugins, "register_commands", only=name, server=server, cli=found)
+            clash = (set(found.commands) - before) & taken
+            if clash:
+                wanted = "commands with names of their own"
+                raise ConfigError([Problem(name, "register_commands", repr(min(clash)), wanted)])
+    except ConfigError as error:
+        click.echo("The commands of plugins are missing, because the settings are wrong:", err=True)
+        for problem in error.problems:
+            click.echo(f"  {problem}", err=True)
+        return {}
+    return dict(found.commands)

@@ -1,0 +1,195 @@
+"""What hooks are given and what they answer: small frozen values, made in one line in a test. New fields have
+defaults."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from flaskmail.decisions.addresses import read_peer
+from flaskmail.decisions.client import Client
+from flaskmail.decisions.headers import Header, read_header
+from flaskmail.decisions.mistakes import Mistake
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_VALUE = re.compile(r"[\t\x20-\x7e]*", re.ASCII)
+_FRAMING = frozenset({"content-type", "content-length", "transfer-encoding", "connection"})
+
+
+class PolicyFacts(Protocol):
+    """What a hook may know of the policy that asks it. ``flaskmail.policy`` has more, which is not promised to stay."""
+
+    @property
+    def settings(self) -> Any:
+        """The section ``[server.http]``: ``policy.settings.use_x_forwarded``."""
+
+    @property
+    def server(self) -> Any:
+        """The Server, or None in another Flask application."""
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Any]]:
+        """The tables ``[plugins.<name>]`` by the names of the plugins."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in those tables start from: the folder of the settings file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A policy for tests of a hook. The attributes are those of PolicyFacts."""
+
+    settings: Any = None
+    server: Any = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folder: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request is not let in. status: from 400 to 599; detail: a sentence for people; headers: fields that belong to
+    the refusal (``Retry-After``). ValueError for what cannot be sent."""
+
+    status: int
+    detail: str
+    headers: tuple[Header, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers:
+            if not _NAME.fullmatch(name) or name.lower() in _FRAMING or not _VALUE.fullmatch(value):
+                raise ValueError(f"{ascii(name)[:80]} is no header of a refusal, or its value cannot be sent")
+        if self.status not in range(400, 600):
+            raise ValueError(f"{self.status!r} is no status of a refusal: those are from 400 to 599")
+
+
+@dataclass(frozen=True, slots=True)
+class RateDecision:
+    """Whether a client has asked too often. wait: whole seconds until its next request, 0 when this one may pass; headers:
+    what tells it how much is left. ``Retry-After`` is added by itself."""
+
+    wait: int = 0
+    headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CorsDecision:
+    """Whether the pages of an origin may read the response."""
+
+    allow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A response on its way out. status: the number; headers: the fields set so far, in order. Its body is nobody's business."""
+
+    status: int
+    headers: tuple[Header, ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """The value of the first field of this name; None when there is none."""
+        lower = name.lower()
+        return next((value for key, value in self.headers if key.lower() == lower), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings to prove whose it is. authorization: the header, None when there is none; address: the client's, ""
+    when nobody knows it."""
+
+    authorization: str | None
+    address: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme in lower case: "basic", "bearer", …; "" without the header."""
+        return (self.authorization or "").partition(" ")[0].lower()
+
+    @property
+    def value(self) -> str:
+        """What follows the scheme."""
+        return (self.authorization or "").partition(" ")[2].strip(" ")
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Credentials that a plugin knows to be wrong: 401, whatever others would say. detail: a sentence for the client."""
+
+    detail: str = "The credentials are wrong."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that has happened. name: dotted, as docs/writing-a-plugin.md lists them; data: JSON values, never a secret; at:
+    seconds since 1970."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+
+# ---- checks of answers: they raise ValueError or TypeError with what is wrong
+
+
+@lru_cache(maxsize=1024)
+def _sendable(pair: Header) -> Header:
+    try:
+        return read_header(f"{pair[0]}: {pair[1]}")
+    except Mistake as mistake:
+        raise ValueError(f"the header {mistake.found}, where {mistake.expected} is wanted") from None
+
+
+def header_fields(answer: Any) -> tuple[Header, ...]:
+    """(name, value) pairs that may be sent: none of the connection's, of one response's own, or with a setting of its own."""
+    if not answer:
+        return ()
+    if isinstance(answer, (str, bytes, Mapping)):
+        raise TypeError(f"{type(answer).__name__}, where a list of (name, value) is wanted")
+    found = []
+    for pair in answer:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
+            raise TypeError(f"{ascii(pair)[:80]}, where a pair of texts (name, value) is wanted")
+        if ":" in pair[0]:
+            raise ValueError(f"the header name {ascii(pair[0])[:80]}")
+        found.append(_sendable(pair))
+    return tuple(found)
+
+
+def known_client(answer: Any) -> Client:
+    """A Client with a canonical address and a scheme."""
+    if not isinstance(answer, Client):
+        raise TypeError(f"{type(answer).__name__}, where a Client is wanted")
+    if answer.address is not None:
+        ip = read_peer(answer.address)
+        if ip is None or str(ip) != answer.address:
+            raise ValueError(f"the address {ascii(answer.address)[:80]}, where one in its canonical form is wanted")
+    if answer.scheme not in ("http", "https"):
+        raise ValueError(f"the scheme {ascii(answer.scheme)[:80]}, where http or https is wanted")
+    return answer
+
+
+def members(answer: Any) -> Mapping[str, Any]:
+    """A mapping with texts as names."""
+    if not isinstance(answer, Mapping) or not all(isinstance(name, str) for name in answer):
+        raise TypeError(f"{type(answer).__name__}, where a mapping with texts as names is wanted")
+    return answer
+
+
+__all__ = [
+    "Client",
+    "CorsDecision",
+    "Credentials",
+    "Denied",
+    "Event",
+    "Facts",
+    "Header",
+    "Leaving",
+    "PolicyFacts",
+    "RateDecision",
+    "Refusal",
+]

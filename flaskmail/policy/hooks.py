@@ -1,0 +1,134 @@
+"""The hooks of the HTTP policy: looked up once, asked where somebody implements them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from flaskmail.decisions.addresses import NAMED, Networks, network
+from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.decisions.mistakes import Mistake
+from flaskmail.errors import ConfigError, Problem
+from flaskmail.expressions import BUILTIN, Function
+from flaskmail.hookvalues import Event, Leaving, PolicyFacts
+from flaskmail.plugins import Plugins, answers, ask, gather
+
+Ask = Callable[..., Any]
+Environ = dict[str, Any]
+
+ACCOUNT = "flaskmail.account"
+REQUEST_ID = "flaskmail.request-id"
+"""Keys of the environ: whose request it is, as the server found out; and its id, as a plugin may have given it."""
+
+
+class Hooks:
+    """What asks each hook; None for those that nobody but built-in plugins implements."""
+
+    __slots__ = ("client_address", "cors_decision", "observe", "rate_limit", "refuse_request", "response_headers")
+
+    def __init__(self, plugins: Plugins | None) -> None:
+        def asking(name: str) -> Ask | None:
+            return None if plugins is None else ask(plugins, name)
+
+        self.client_address = asking("client_address")
+        self.refuse_request = asking("refuse_request")
+        self.rate_limit = asking("rate_limit")
+        self.cors_decision = asking("cors_decision")
+        self.response_headers = asking("response_headers")
+        self.observe = asking("observe")
+
+
+def request_of(environ: Environ) -> Request:
+    """The request for a plugin, which cannot read its body: that belongs to the view."""
+    return Request(environ, populate_request=False, shallow=True)
+
+
+def headers_of(environ: Environ) -> Mapping[str, str]:
+    """The header fields of a request by their names in lower case."""
+    return {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    }
+
+
+def with_headers(
+    asked: Ask, policy: object, request: object, out: Outgoing, status: int, headers: Iterable[Header]
+) -> Outgoing:
+    """What leaves with a response once plugins have been asked for further headers; of two fields, the first plugin's counts."""
+    found = asked(policy, request, Leaving(status, tuple(headers)))
+    fields: list[Header] = []
+    seen: set[str] = set()
+    for answer in found:
+        own = [pair for pair in answer if pair[0].lower() not in seen]
+        fields += own
+        seen.update(name.lower() for name, _ in own)
+    return out.instead(fields, frozenset(seen)) if fields else out
+
+
+def observed(asked: Ask, server: object, environ: Environ, start_response: Callable[..., Any]) -> Callable[..., Any]:
+    """``start_response`` that tells plugins of the request when its response begins."""
+    began = time.perf_counter()
+
+    def start(status: str, headers: list[Header], *more: Any) -> Any:
+        data = {
+            "client": environ.get("REMOTE_ADDR"),
+            "peer": environ.get("flaskmail.peer"),
+            "scheme": environ.get("wsgi.url_scheme"),
+            "method": environ.get("REQUEST_METHOD"),
+            "path": environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+            "status": int(status[:3]),
+            "account": environ.get(ACCOUNT),
+            "request_id": environ.get(REQUEST_ID),
+            "milliseconds": round((time.perf_counter() - began) * 1000, 3),
+        }
+        asked(server, Event("http.request", data))
+        return start_response(status, headers, *more)
+
+    return start
+
+
+# ---- at the start
+
+
+def networks_of(plugins: Plugins | None, facts: PolicyFacts) -> dict[str, Networks]:
+    """The names for networks: our own and those of plugins. ConfigError names the plugin that is wrong."""
+    named = dict(NAMED)
+    problems = []
+    for plugin, answer in answers(plugins, "trusted_networks", policy=facts) if plugins is not None else ():
+        if not isinstance(answer, Mapping):
+            problems.append(Problem(plugin, "trusted_networks", type(answer).__name__, "names and their networks"))
+            continue
+        for name, texts in answer.items():
+            if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in named:
+                wanted = "a name in lower case that is not there yet"
+                problems.append(Problem(plugin, "trusted_networks", ascii(name), wanted))
+                continue
+            named[name] = Networks()
+            for text in (texts,) if isinstance(texts, str) else texts:
+                try:
+                    named[name] |= network(text)
+                except Mistake as mistake:
+                    key = f"trusted_networks: {name}"
+                    problems.append(Problem(plugin, key, mistake.found, mistake.expected, mistake.hint))
+    if problems:
+        raise ConfigError(problems)
+    return named
+
+
+def functions_of(plugins: Plugins | None, facts: PolicyFacts) -> tuple[Function, ...]:
+    """The functions that plugins add to expressions. ConfigError names what is wrong."""
+    found = gather(plugins, "expression_functions", policy=facts) if plugins is not None else []
+    names = {function.name for function in BUILTIN}
+    for one in found:
+        if not isinstance(one, Function):
+            wanted = "a flaskmail.expressions.Function"
+            raise ConfigError([Problem("plugins", "expression_functions", type(one).__name__, wanted)])
+        if one.name in names:
+            raise ConfigError([Problem("plugins", "expression_functions", one.name, "a name that is not there yet")])
+        names.add(one.name)
+    return tuple(found)

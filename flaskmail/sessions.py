@@ -1,0 +1,68 @@
+"""What plugins add to the session object (RFC 8620 section 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from flaskmail.accounts.principals import Principal
+from flaskmail.jmap.context import AccountAccess
+from flaskmail.jmap.storage import Record
+from flaskmail.plugins import Plugins, ask
+
+log = logging.getLogger("flaskmail.plugins")
+
+KIND = "jmap-session"
+
+
+class SessionExtras:
+    """What the hooks session_capabilities and discovery_metadata add. open: the capabilities that have nothing to say of
+    themselves, so that plugins may."""
+
+    def __init__(self, plugins: Plugins, open: Collection[str]) -> None:
+        self._open = frozenset(open)
+        self._capabilities = ask(plugins, "session_capabilities")
+        self._metadata = ask(plugins, "discovery_metadata")
+
+    def of(
+        self, server: object, principal: Principal, accounts: Mapping[str, AccountAccess]
+    ) -> Callable[[Record], None] | None:
+        """What completes the session of a principal, before its state is worked out; None when nobody adds anything."""
+        if self._capabilities is None and self._metadata is None:
+            return None
+
+        def complete(session: Record) -> None:
+            if self._capabilities is not None:
+                self._fill(session["capabilities"], self._capabilities(server, principal, None))
+                for access in accounts.values():
+                    of_account = session["accounts"][access.id]["accountCapabilities"]
+                    self._fill(of_account, self._capabilities(server, principal, access))
+            if self._metadata is not None:
+                for members in self._metadata(server, dict(session), KIND):
+                    for name, value in members.items():
+                        if name not in session and name != "state" and _is_json(name, value):
+                            session[name] = value
+
+        return complete
+
+    def _fill(self, capabilities: dict[str, Any], found: list[Mapping[str, Any]]) -> None:
+        filled: set[str] = set()
+        for members in found:
+            for urn, value in members.items():
+                if urn not in capabilities or urn not in self._open:
+                    log.warning("a plugin describes the capability %s, which is not a plugin's", ascii(urn))
+                elif urn not in filled and isinstance(value, Mapping) and _is_json(urn, value):
+                    capabilities[urn] = dict(value)
+                    filled.add(urn)
+
+
+def _is_json(name: str, value: object) -> bool:
+    try:
+        msgspec.json.encode(value, order="sorted")
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        log.error("what a plugin says of %s in the session is no JSON: %s", ascii(name), error)
+        return False
+    return True

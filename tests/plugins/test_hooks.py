@@ -1,0 +1,273 @@
+"""Each hook of the server, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Blueprint, request
+
+from flaskmail.cli import main
+from flaskmail.errors import ConfigError, RequestError
+from flaskmail.hookspecs import Credentials, Denied, Event, hookimpl
+from flaskmail.jmap.method import Method
+from flaskmail.testing import MadeServer, basic, make_server
+
+HELLO = "https://example.com/jmap/hello"
+CORE = "urn:ietf:params:jmap:core"
+
+
+def get(made: MadeServer, path: str, **headers: str) -> Any:
+    return made.send("GET", path, {name.replace("_", "-"): value for name, value in headers.items()}, b"")
+
+
+class Tickets:
+    """Signs in whoever has a ticket."""
+
+    @hookimpl
+    def authenticate(self, server: Any, request: Any, credentials: Credentials) -> Any:
+        who = request.headers.get("X-Ticket")
+        if who == "stolen":
+            return Denied("This ticket was given back.")
+        if who == "broken":
+            raise RuntimeError("no table of tickets")
+        if who == "wrong":
+            return "alice@example.org"
+        if who == "later":
+            raise RequestError(429, "Later.", headers={"Retry-After": "3"})
+        return server.directory.principals.get(who) if who else None
+
+
+def test_hook_authenticate() -> None:
+    with make_server(plugins=[Tickets()]) as made:
+        alice = made.account("alice@example.org")
+        assert get(made, "/jmap/session", X_Ticket="alice@example.org").status == 200
+        # Our own credentials still count, but not against a plugin that knows better.
+        assert alice.session["username"] == "alice@example.org"
+        denied = get(made, "/jmap/session", X_Ticket="stolen", Authorization=basic("alice@example.org"))
+        assert (denied.status, denied.json()["detail"]) == (401, "This ticket was given back.")
+        assert get(made, "/jmap/session").status == 401
+        assert get(made, "/jmap/session", X_Ticket="later").status == 429
+        made.server.directory.principals.set_disabled("alice@example.org", True)
+        assert get(made, "/jmap/session", X_Ticket="alice@example.org").status == 401
+
+
+@pytest.mark.parametrize("ticket", ["broken", "wrong"])
+def test_hook_authenticate_never_fails_open(ticket: str) -> None:
+    with make_server(plugins=[Tickets()]) as made:
+        made.account("alice@example.org")
+        refused = get(made, "/jmap/session", X_Ticket=ticket, Authorization=basic("alice@example.org"))
+        assert (refused.status, refused.json()["detail"]) == (503, "Credentials cannot be checked now.")
+
+
+class Hello:
+    """A capability with something to say."""
+
+    @hookimpl
+    def jmap_methods(self) -> list[Method]:
+        return [Method("Example/hello", HELLO, lambda ctx, arguments: {"hello": ctx.username})]
+
+    @hookimpl
+    def session_capabilities(self, server: Any, principal: Any, account: Any) -> dict[str, Any]:
+        if account is None:
+            return {HELLO: {"version": 2}, CORE: {"maxSizeUpload": 0}, "https://example.com/none": {}}
+        return {HELLO: {"greets": principal.name, "account": account.id}}
+
+    @hookimpl
+    def discovery_metadata(self, server: Any, document: Any, kind: str) -> dict[str, Any]:
+        return {"support": f"mailto:{document['username']}", "kind": kind, "username": "mallory", "state": "s"}
+
+
+class Broken:
+    """Fails wherever it is asked."""
+
+    @hookimpl
+    def session_capabilities(self) -> Any:
+        raise RuntimeError("nothing to say")
+
+    @hookimpl
+    def discovery_metadata(self) -> Any:
+        return ["no mapping"]
+
+
+def test_hook_session_capabilities() -> None:
+    with make_server() as plain, make_server(plugins=[Hello(), Broken()]) as made:
+        before = plain.account("alice@example.org").session
+        alice = made.account("alice@example.org")
+        session = alice.session
+        assert session["capabilities"][HELLO] == {"version": 2}
+        of_account = session["accounts"][alice.id]["accountCapabilities"]
+        assert of_account[HELLO] == {"greets": "alice@example.org", "account": alice.id}
+        assert session["capabilities"][CORE] == before["capabilities"][CORE]
+        assert session["capabilities"].keys() == before["capabilities"].keys() | {HELLO}
+        assert alice.call("Example/hello")["hello"] == "alice@example.org"
+        assert made.server.plugins.failures
+
+
+def test_hook_discovery_metadata() -> None:
+    with make_server(plugins=[Broken(), Hello()]) as made:
+        session = made.account("alice@example.org").session
+        assert session["support"] == "mailto:alice@example.org"
+        assert session["kind"] == "jmap-session"
+        assert session["username"] == "alice@example.org"
+        assert session["state"] != "s"
+
+
+class Page:
+    """A page of its own."""
+
+    def __init__(self, prefix: Any = "/hello") -> None:
+        self.prefix = prefix
+
+    @hookimpl
+    def register_blueprints(self, server: Any) -> Any:
+        blueprint = Blueprint("hello", __name__)
+
+        @blueprint.get("/")
+        def hello() -> str:
+            return f"Hello, {request.remote_addr} at {server.settings.storage.path.name}"
+
+        @blueprint.get("/broken")
+        def broken() -> str:
+            raise RuntimeError("a secret of the plugin")
+
+        return [(blueprint, self.prefix)]
+
+
+def test_hook_register_blueprints() -> None:
+    with make_server(plugins=[Page()], config="[server.http]\nheaders = ['X-A: b']\n") as made:
+        answer = get(made, "/hello/")
+        assert (answer.status, answer.body) == (200, b"Hello, 127.0.0.1 at data")
+        assert dict(answer.headers)["X-A"] == "b"
+        broken = get(made, "/hello/broken")
+        assert broken.status == 500
+        assert b"secret" not in broken.body
+        assert made.account("alice@example.org").session
+
+
+@pytest.mark.parametrize("prefix", ["hello", None])
+def test_hook_register_blueprints_names_who_is_wrong(prefix: Any) -> None:
+    with pytest.raises(ConfigError, match="register_blueprints"):
+        make_server(plugins=[Page(prefix)])
+    with pytest.raises(ConfigError, match="already registered"):
+        make_server(plugins=[Page(), Page()])
+
+
+def test_hook_observe() -> None:
+    events: list[Event] = []
+
+    class Watches:
+        @hookimpl
+        def observe(self, server: Any, event: Event) -> None:
+            events.append(event)
+
+    with make_server(plugins=[Watches()]) as made:
+        alice = made.account("alice@example.org")
+        assert alice.session
+        for authorization in ("Basic YWxpY2VAZXhhbXBsZS5vcmc6d3Jvbmc=", "Basic aHVudGVyMjpub25l", "Bearer no"):
+            assert get(made, "/jmap/session", Authorization=authorization).status == 401
+        made.server.delete_account("alice@example.org")
+    names = [event.name for event in events]
+    assert names[:2] == ["server.started", "account.created"]
+    assert names[-1] == "account.deleted"
+    failed = [event.data for event in events if event.name == "authentication.failed"]
+    assert [(one["account"], one["scheme"], one["status"]) for one in failed] == [
+        ("alice@example.org", "basic", 401),
+        # The name may be a password in the wrong field.
+        (None, "basic", 401),
+        (None, "bearer", 401),
+    ]
+    requests = [event.data for event in events if event.name == "http.request"]
+    assert requests[0]["account"] == "alice@example.org"
+    assert "hunter2" not in json.dumps([dict(event.data) for event in events])
+
+
+COMMAND = """
+import click
+from flaskmail.hookspecs import hookimpl
+
+__version__ = "1.2"
+
+@hookimpl
+def register_commands(server, cli):
+    @cli.command()
+    def {name}():
+        "Says hello."
+        click.echo(f"hello from {{server.settings.storage.path.name}}")
+
+@hookimpl
+def startup():
+    pass
+
+@hookimpl
+def observe():
+    pass
+"""
+
+
+def run(folder: Path, *arguments: str) -> Any:
+    environ = {"FLASKMAIL_CONFIG": str(folder / "config.toml"), "FLASKMAIL_DATA": str(folder / "data")}
+    return CliRunner().invoke(main, arguments, env=environ)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.toml").write_text("[plugins]\npaths = ['more/hello.py', 'others']\ndisabled = ['broken']\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "more/hello.py").write_text(COMMAND.format(name="greet"))
+    (tmp_path / "others/broken.py").write_text("1 / 0\n")
+    return tmp_path
+
+
+def test_hook_register_commands(folder: Path) -> None:
+    greeted = run(folder, "greet")
+    assert greeted.exception is None, greeted.exception
+    assert (greeted.exit_code, greeted.output) == (0, "hello from data\n")
+    assert "Says hello." in run(folder, "--help").output
+    assert "(Possible commands: 'greet')" in run(folder, "gret").output or "greet" in run(folder, "gret").output
+    assert not (folder / "data").exists()
+
+
+def test_hook_register_commands_does_not_hide_ours(folder: Path) -> None:
+    (folder / "more/hello.py").write_text(COMMAND.format(name="verify"))
+    helped = run(folder, "--help")
+    assert helped.exit_code == 0
+    assert "hello: register_commands: found 'verify'" in helped.stderr
+    (folder / "more/hello.py").write_text("1 / 0\n")
+    assert "ZeroDivisionError" in run(folder, "nothing").stderr
+    assert run(folder, "config", "check").exit_code == 0
+
+
+def test_the_command_plugins(folder: Path) -> None:
+    shown = run(folder, "plugins", "--json")
+    assert shown.exit_code == 0, shown.output
+    hello, broken = (one for one in json.loads(shown.stdout) if one["source"] == "folder")
+    assert hello == {
+        "name": "hello",
+        "version": "1.2",
+        "source": "folder",
+        "file": str(folder / "more/hello.py"),
+        "blocked": False,
+        "hooks": {"startup": 1, "register_commands": 1, "observe": 1},
+        "provisional": ["register_commands", "observe"],
+    }
+    assert (broken["blocked"], broken["hooks"]) == (True, {})
+    table = run(folder, "plugins").stdout
+    assert "observe* 1" in table
+    assert "disabled" in table
+    assert "proxies" not in table
+    assert "proxies" in run(folder, "plugins", "--all").stdout
+    (folder / "config.toml").write_text("[plugins]\ndisabled = ['proxies']\n")
+    refused = run(folder, "plugins")
+    assert refused.exit_code == 2
+    assert "built-in" in refused.stderr
+
+
+def test_built_in_plugins_come_last() -> None:
+    with make_server(plugins=[Tickets()]) as made:
+        asked = made.server.plugins.implementations("authenticate")
+        assert [one.plugin_name for one in asked][-1] == "credentials"
