@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -15,7 +17,7 @@ import pytest
 import trustme
 
 from flaskmail.decisions.proxyprotocol import SIGNATURE
-from flaskmail.testing import LiveServer, live_server
+from flaskmail.testing import PASSWORD, LiveServer, basic, live_server
 
 V2 = SIGNATURE + b"\x21\x11\x00\x0c" + bytes([203, 0, 113, 9, 192, 0, 2, 1]) + struct.pack(">HH", 1234, 443)
 
@@ -66,6 +68,7 @@ def ports():
 def routed(ports, tmp_path_factory):
     config = (
         "server.workers = 1\n"
+        "server.http.url = \"'http://' + listener + '.example:' + local_port\"\n"
         f'server.listener.mail = {{ bind = ["127.0.0.1:{ports[0]}", "unix:mail.sock"], routes = ["jmap", "health"] }}\n'
         f'server.listener.start = {{ bind = "127.0.0.1:{ports[1]}", routes = ["discovery"] }}\n'
     )
@@ -106,11 +109,37 @@ class TestRoutes:
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
             connection.close()
 
+    def test_expressions_know_listener_and_port(self, routed, ports):
+        made = routed.cli("account", "create", "ann@example.org", "--password-stdin", input=f"{PASSWORD}\n")
+        assert made.returncode == 0, made
+        found = []
+        for port, path in ((ports[0], "/jmap/session"), (ports[1], "/.well-known/jmap")):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", path, headers={"Authorization": basic("ann@example.org")})
+            found.append(json.loads(connection.getresponse().read())["apiUrl"])
+            connection.close()
+        assert found == [f"http://mail.example:{ports[0]}/jmap/", f"http://start.example:{ports[1]}/jmap/"]
+
     def test_a_unix_socket_belongs_to_its_listener(self, routed):
         for path, status in (("/jmap/session", b"401"), ("/.well-known/jmap", b"404")):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(str(routed.folder / "mail.sock"))
                 assert ask(sock, path) == status
+
+    def test_a_reload_changes_what_is_served(self, routed, ports):
+        config = routed.folder / "config.toml"
+        config.write_text(config.read_text().replace('["discovery"]', '["health"]'))
+        routed.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            with connect(ports[1], "127.0.0.1") as sock:
+                found = ask(sock, "/healthz/live")
+            if found == b"200":
+                break
+            time.sleep(0.05)
+        assert found == b"200"
+        assert "Settings: changed: server.listener.start.routes" in routed.log()
+        with connect(ports[1], "127.0.0.1") as sock:
+            assert ask(sock, "/.well-known/jmap") == b"404"
 
     def test_several_listeners_are_not_replaced_on_the_command_line(self, routed):
         with (
