@@ -16,6 +16,7 @@ from flaskmail.errors import ConfigError, Problem
 from flaskmail.expressions import BUILTIN, Function
 from flaskmail.hookvalues import Event, Leaving, PolicyFacts
 from flaskmail.plugins import Plugins, answers, ask, gather
+from flaskmail.plugins.asking import Witness
 
 Ask = Callable[..., Any]
 Environ = dict[str, Any]
@@ -26,13 +27,13 @@ REQUEST_ID = "flaskmail.request-id"
 
 
 class Hooks:
-    """What asks each hook; None for those that nobody but built-in plugins implements."""
+    """What asks each hook; None for those that nobody but built-in plugins implements. witness: told of every answer."""
 
     __slots__ = ("client_address", "cors_decision", "observe", "rate_limit", "refuse_request", "response_headers")
 
-    def __init__(self, plugins: Plugins | None) -> None:
+    def __init__(self, plugins: Plugins | None, witness: Witness | None = None) -> None:
         def asking(name: str) -> Ask | None:
-            return None if plugins is None else ask(plugins, name)
+            return None if plugins is None else ask(plugins, name, witness)
 
         self.client_address = asking("client_address")
         self.refuse_request = asking("refuse_request")
@@ -73,6 +74,7 @@ def with_headers(
 def observed(asked: Ask, server: object, environ: Environ, start_response: Callable[..., Any]) -> Callable[..., Any]:
     """``start_response`` that tells plugins of the request when its response begins."""
     began = time.perf_counter()
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
 
     def start(status: str, headers: list[Header], *more: Any) -> Any:
         data = {
@@ -80,7 +82,7 @@ def observed(asked: Ask, server: object, environ: Environ, start_response: Calla
             "peer": environ.get("flaskmail.peer"),
             "scheme": environ.get("wsgi.url_scheme"),
             "method": environ.get("REQUEST_METHOD"),
-            "path": environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+            "path": path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace"),
             "status": int(status[:3]),
             "account": environ.get(ACCOUNT),
             "request_id": environ.get(REQUEST_ID),
