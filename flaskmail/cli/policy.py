@@ -173,8 +173,6 @@ def in_words(found: Explanation, notes: list[str]) -> Iterator[str]:
             yield _plain(f"    {part.result['expression']}")
         for name, value in variables.items():
             yield _plain(f"      {name} = {value!r}")
-        if part.plugin not in ("", "proxies", "access", "limits", "cors"):
-            yield _plain(f"    Decided by the plugin {part.plugin}.")
         yield from _settings(part.settings)
     yield ""
     yield f"Answer: {found.status if found.status is not None else 'as the application gives it'}"

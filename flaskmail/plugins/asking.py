@@ -114,20 +114,31 @@ def _failed(manager: Plugins, name: str, hook: Hook, plugin: str, error: Excepti
         raise HookFailed(f"{plugin} failed in {name}") from error
 
 
-def ask(manager: Plugins, name: str) -> Callable[..., Any] | None:
+Witness = Callable[[str, str, Any], None]
+"""Told (hook, plugin, answer) of every implementation that is asked; the answer of one that failed is the exception."""
+
+
+def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable[..., Any] | None:
     """What asks a hook, with all its arguments in order; None when nobody but built-in plugins implements it: then there is
     nothing to ask, and who would ask goes the built-in's way directly.
 
     Answers what counts for hooks of the kind "first", a list without None for others. Raises HookFailed, unless the hook
-    isolates."""
+    isolates. witness: for who wants to know which plugin has answered."""
     implementations = manager.implementations(name)
     if all(manager.is_builtin(one.plugin_name) for one in implementations):
         return None
     caller: pluggy.HookCaller = getattr(manager.hook, name)
     names: tuple[str, ...] = caller.spec.argnames if caller.spec is not None else ()
     if any(one.wrapper or one.hookwrapper for one in implementations):
-        return _around(manager, name, caller, names)
+        around = _around(manager, name, caller, names)
+        wrappers = ", ".join(one.plugin_name for one in implementations if one.wrapper or one.hookwrapper)
+        return around if witness is None else _witnessed(witness, name, wrappers, around)
     functions = [_positional(one, names) for one in implementations]
+    if witness is not None:
+        functions = [
+            _witnessed(witness, name, one.plugin_name, function)
+            for one, function in zip(implementations, functions, strict=True)
+        ]
     if HOOKS[name].kind == "first":
 
         def first(*arguments: object) -> Any:
@@ -152,6 +163,19 @@ def _positional(one: pluggy.HookImpl, names: tuple[str, ...]) -> Callable[..., A
         return function
     places = [names.index(name) for name in one.argnames]
     return lambda *arguments: function(*[arguments[place] for place in places])
+
+
+def _witnessed(witness: Witness, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(*arguments: object) -> Any:
+        try:
+            answer = function(*arguments)
+        except Exception as error:
+            witness(hook, plugin, error)
+            raise
+        witness(hook, plugin, answer)
+        return answer
+
+    return asked
 
 
 def _around(manager: Plugins, name: str, caller: pluggy.HookCaller, names: tuple[str, ...]) -> Callable[..., Any]:

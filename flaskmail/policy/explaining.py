@@ -20,6 +20,8 @@ from flaskmail.config.settings import ServerHttp, declarations
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.redirect import HEALTH, stays
+from flaskmail.hookspecs import HOOKS
+from flaskmail.plugins import HookFailed
 from flaskmail.policy.adapter import _OUTGOING as OUTGOING
 from flaskmail.policy.adapter import CLIENT, FORWARDING, Environ
 from flaskmail.policy.answers import NO_CONTENT, Answer
@@ -152,12 +154,13 @@ class _Telling:
             "walk": walk,
             "removed": removed,
         }
-        why = [client.why]
+        plugin, told = self.decided("client_address", "proxies")
+        why = [told or client.why]
         if self.run.answered_by == "client" and run.answer is not None:
             why = [_detail(run.answer)]
         elif not client.address and not client.forwarded:
             why.append("the peer of a Unix socket has no address")
-        return Part("client", result, tuple(why), self.of(*names), "proxies")
+        return Part("client", result, tuple(why), () if told else self.of(*names), plugin)
 
     def scheme(self) -> Part:
         client = self.client
@@ -165,7 +168,11 @@ class _Telling:
         if client.trusted and not client.told:
             told += ", and the trusted proxy says nothing about it"
         names = ["use-x-forwarded", "forwarded-fields"] if client.trusted else ["use-x-forwarded"]
-        return Part("scheme", {"scheme": client.scheme, "told": client.told}, (told,), self.of(*names), "proxies")
+        result = {"scheme": client.scheme, "told": client.told}
+        plugin, answered = self.decided("client_address", "proxies")
+        if answered:
+            return Part("scheme", result, (answered,), (), plugin)
+        return Part("scheme", result, (told,), self.of(*names), plugin)
 
     def host(self) -> Part:
         host, client = self.run.environ.get("HTTP_HOST"), self.client
@@ -236,8 +243,11 @@ class _Telling:
             why, keys = f"the origin is in cors-origins, as {result['rule']}", keys[1:2]
         else:
             why, keys = "the origin is not in cors-origins", keys[1:2]
+        plugin, answered = self.decided("cors_decision", "cors")
+        if answered and excluded is None:
+            why, keys = answered, []
         told = ("a preflight is answered at once, before anything else is asked",) if preflight else ()
-        return Part("cors", result, (why, *told), self.of(*keys), "cors")
+        return Part("cors", result, (why, *told), self.of(*keys), plugin)
 
     def hsts(self) -> Part:
         value = next((v for name, v in self.run.headers if name.lower() == "strict-transport-security"), None)
@@ -268,10 +278,16 @@ class _Telling:
     def access(self) -> Part:
         keys = self.of("allowed-endpoint")
         rule, late = self.run.access, self.unreached("redirect")
+        plugin, answered = self.decided("refuse_request", "access")
         if late:
             return Part("access", None, (late,), keys, "access")
         result: dict[str, Any] = {"status": 200, "expression": None, "variables": {}}
-        if rule is None:
+        if answered:
+            answer, keys = self.run.answer, ()
+            refused = answer is not None and self.run.answered_by == "access"
+            result["status"] = answer.status if answer is not None and refused else 200
+            why = [answered, *([_detail(answer)] if answer is not None and refused else [])]
+        elif rule is None:
             why = ["every request passes"]
         elif rule.given is None:
             why = ["the client is proven to be on this machine, and always passes"]
@@ -281,7 +297,7 @@ class _Telling:
             result |= {"status": rule.given, "expression": rule.rule.text, "variables": shown}
             why = ["the setting gives this status for the request"]
             why += [f"it failed, so it is closed: {failure}" for failure in rule.failures[:1]]
-        return Part("access", result, tuple(why), keys, "access")
+        return Part("access", result, tuple(why), keys, plugin)
 
     def limits(self) -> Part:
         keys = self.of("rate-limit.anonymous", "rate-limit.account")
@@ -292,6 +308,9 @@ class _Telling:
         result: dict[str, Any] = {"counted": counted is not None, "limit": None, "client": None}
         account = self.plan.account
         behind = "" if account is None else f"; an account has {account.count} requests in {account.seconds} seconds"
+        plugin, answered = self.decided("rate_limit", "limits")
+        if answered and counted is None:
+            return Part("limits", result, (answered,), (), plugin)
         if counted is not None:
             limit, client = counted
             result |= {"limit": limit.name, "client": client, "count": limit.count, "seconds": limit.seconds}
@@ -306,12 +325,30 @@ class _Telling:
             why = "health checks are never limited"
         else:
             why = "a trusted proxy, or one on this machine, speaks for itself: to limit it would limit everybody"
-        return Part("limits", result, (why,), keys, "limits")
+        return Part("limits", result, (answered or why,), keys, plugin)
+
+    def decided(self, hook: str, builtin: str) -> tuple[str, str]:
+        """The plugin that decided by a hook, and a sentence about it; that is "" for the built-in one."""
+        plugin, answer = self.run.decider(hook) or (builtin, None)
+        if plugin == builtin:
+            return plugin, ""
+        if isinstance(answer, HookFailed):
+            return plugin, f"the plugin {plugin} failed. {HOOKS[hook].fails}"
+        return plugin, f"the plugin {plugin} decided"
 
     def unreached(self, *before: str) -> str:
         """Why a decision was not asked for, "" when it was. before: the parts that come between."""
         by = self.run.answered_by
         return f"not asked: {by} has answered already" if by in ("client", "host", "cors", *before) else ""
+
+    def added_by(self, pair: Header) -> str:
+        """The plugin whose header field leaves, "" when it is none's; of two plugins' fields the first one's counts."""
+        for hook, plugin, answer in self.run.witnessed:
+            if hook == "response_headers" and isinstance(answer, (list, tuple)):
+                names = {name.lower() for name, _ in answer}
+                if pair[0].lower() in names:
+                    return plugin if tuple(pair) in {tuple(one) for one in answer} else ""
+        return ""
 
     def sent(self) -> Iterable[Sent]:
         """The header fields that leave, each with what it comes from."""
@@ -321,6 +358,10 @@ class _Telling:
         for pair in self.run.headers:
             source = next((one for one in left if one[0] == pair), None)
             key = ""
+            plugin = self.added_by(pair)
+            if plugin:
+                yield Sent(*pair, "plugin", plugin=plugin)
+                continue
             if source is not None:
                 left.remove(source)
                 key = source[1]

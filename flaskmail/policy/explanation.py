@@ -36,7 +36,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A header field of the response. source: a dotted key, "default" for what every response has, "policy" for what belongs to
-    the policy's own answer, "limits", "cors", or "plugin". origin: as of Responsible, "" where no setting is the source.
+    the policy's own answer, or "plugin". origin: as of Responsible, "" where no setting is the source.
     plugin: its name where the source is one."""
 
     name: str

@@ -13,6 +13,7 @@ from flaskmail.decisions.rates import Limit, Spent, spend
 from flaskmail.policy.adapter import Environ, HttpPolicy, StartResponse
 from flaskmail.policy.answers import Answer
 from flaskmail.policy.counters import Counters
+from flaskmail.policy.hooks import Hooks
 from flaskmail.policy.plan import Policy
 from flaskmail.policy.rules import AccessRule
 
@@ -51,9 +52,9 @@ class Run(HttpPolicy):
     """A policy that takes one request and notes what becomes of it.
 
     plan: the settings, ready. steps: of the walk. access, counters: what notes whether it was asked. redirected: what the
-    redirect gave, where it was asked. url_failures: of ``url``. warnings: of the start and of this request. answer: its own,
-    None when the application answers; answered_by: the part that gave it, or "application". headers: as they left. environ: of
-    WSGI as the application saw it.
+    redirect gave, where it was asked. url_failures: of ``url``. warnings: of the start and of this request. witnessed: (hook,
+    plugin, answer) of every plugin that was asked. answer: its own, None when the application answers; answered_by: the part
+    that gave it, or "application". headers: as they left. environ: of WSGI as the application saw it.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -66,6 +67,11 @@ class Run(HttpPolicy):
         self.url_failures: list[Exception] = []
         self.plan.url = copy.copy(policy.url)
         self.plan.url.complain = self.url_failures.append
+        self.witnessed: list[tuple[str, str, Any]] = []
+        self.plan.hooks = Hooks(policy.surroundings.plugins, lambda *told: self.witnessed.append(told))
+        # Nothing has happened that could be observed.
+        self.plan.hooks.observe = None
+        self.plan.spend = self._spend_for
         self._counters = self.counters = Uncounted()
         self.inner = self._application
         self.warnings = list(policy.warnings)
@@ -105,6 +111,12 @@ class Run(HttpPolicy):
         self.redirected.append(answer)
         return self._noted("redirect", answer)
 
+    def decider(self, hook: str) -> tuple[str, Any] | None:
+        """(plugin, answer) of whoever decided by this hook, the answer an exception where it failed; None for nobody."""
+        return next(
+            ((plugin, answer) for name, plugin, answer in self.witnessed if name == hook and answer is not None), None
+        )
+
     def _noted(self, part: str, answer: Answer | None) -> Answer | None:
         if answer is not None:
             self.answered_by = part
@@ -115,5 +127,6 @@ class Run(HttpPolicy):
     ) -> Iterable[bytes]:
         self.answer = answer
         if self.answered_by == "application":
-            self.answered_by = "limits" if self.counters.asked else "access"
+            limited = self.counters.asked or any(hook == "rate_limit" for hook, _, _ in self.witnessed)
+            self.answered_by = "limits" if limited else "access"
         return super()._answer(environ, start_response, answer, out)

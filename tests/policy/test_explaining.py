@@ -6,6 +6,7 @@ import json
 import logging
 import random
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from policyapp import Answered, bare_app, environ_of, vectors
 
 from flaskmail.config import load
 from flaskmail.errors import ConfigError
+from flaskmail.hookspecs import Client, CorsDecision, Event, RateDecision, Refusal, hookimpl
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.explaining import HIDDEN, explain, request_environ
 from flaskmail.policy.explanation import Explanation
@@ -21,17 +23,17 @@ from flaskmail.policy.plan import of_settings
 from flaskmail.sockets import Place
 
 
-def explained(settings: dict[str, Any], environ: dict[str, Any]) -> Explanation:
+def explained(settings: dict[str, Any], environ: dict[str, Any], plugins: Iterable[object] = ()) -> Explanation:
     """The explanation, made before anything else is asked of the policy."""
-    return explain(HttpPolicy(bare_app(), settings).policy, environ)
+    return explain(HttpPolicy(bare_app(), settings, plugins).policy, environ)
 
 
-def agrees(settings: dict[str, Any], environ: dict[str, Any]) -> Explanation:
+def agrees(settings: dict[str, Any], environ: dict[str, Any], plugins: Iterable[object] = ()) -> Explanation:
     """Asserts that a request is answered as its explanation says, and answers the explanation."""
-    found = explained(settings, dict(environ))
+    found = explained(settings, dict(environ), plugins)
     app = bare_app()
     bare = Answered(app, dict(environ))
-    HttpPolicy(app, settings)
+    HttpPolicy(app, settings, plugins)
     answered = Answered(app, dict(environ))
     told = Counter((one.name, one.value) for one in found.headers)
     if found.answered_by == "application":
@@ -233,3 +235,105 @@ def test_settings_are_named_with_the_file_they_come_from(tmp_path: Path) -> None
         ("lookup.default.hostname", str(file)),
     ]
     assert found.request["url"] == "http://x/ü?a".encode().decode("latin-1")
+
+
+class Everything:
+    """Decides whatever a plugin may decide, as the header X-Ask says; fails where it says so."""
+
+    def __init__(self) -> None:
+        self.__name__ = "Everything"
+        self.seen: list[Event] = []
+
+    @hookimpl
+    def client_address(self, scheme: str, headers: Any) -> Client | None:
+        self.fails("client", headers.get("x-ask"))
+        return Client("192.0.2.77", "https") if headers.get("x-ask") == "client" else None
+
+    @hookimpl
+    def refuse_request(self, request: Any) -> Refusal | None:
+        self.fails("access", request.headers.get("X-Ask"))
+        return Refusal(451, "Not here.") if request.headers.get("X-Ask") == "access" else None
+
+    @hookimpl
+    def rate_limit(self, request: Any) -> RateDecision | None:
+        self.fails("limits", request.headers.get("X-Ask"))
+        return RateDecision(9, (("X-Limit", "9"),)) if request.headers.get("X-Ask") == "limits" else None
+
+    @hookimpl
+    def cors_decision(self, origin: str, request: Any) -> CorsDecision | None:
+        self.fails("cors", request.headers.get("X-Ask"))
+        return CorsDecision(True) if request.headers.get("X-Ask") == "cors" else None
+
+    @hookimpl
+    def response_headers(self, request: Any) -> list[tuple[str, str]] | None:
+        self.fails("headers", request.headers.get("X-Ask"))
+        return [("X-Own", "1"), ("Referrer-Policy", "origin")] if request.headers.get("X-Ask") == "headers" else None
+
+    @hookimpl
+    def observe(self, event: Event) -> None:
+        self.seen.append(event)
+
+    @staticmethod
+    def fails(what: str, asked: str | None) -> None:
+        if asked == f"{what} fails":
+            raise RuntimeError("no")
+
+
+class Second:
+    """Is asked before Everything, and adds a header field of the same name."""
+
+    def __init__(self) -> None:
+        self.__name__ = "Second"
+
+    @hookimpl
+    def response_headers(self) -> list[tuple[str, str]]:
+        return [("Referrer-Policy", "same-origin")]
+
+
+def asking(what: str) -> dict[str, Any]:
+    return environ_of({"headers": [["X-Ask", what], ["Origin", "https://a.example"]]})
+
+
+@pytest.mark.parametrize(
+    ("part", "builtin"), [("client", "proxies"), ("access", "access"), ("limits", "limits"), ("cors", "cors")]
+)
+def test_the_plugin_that_decided_is_named(part: str, builtin: str) -> None:
+    answered = agrees({}, asking(part), [Everything()]).part(part)
+    assert (answered.plugin, answered.why[0], answered.settings) == ("Everything", "the plugin Everything decided", ())
+    left = agrees({}, asking("nothing"), [Everything()]).part(part)
+    assert left.plugin == builtin
+    assert left.settings
+    failed = agrees({}, asking(f"{part} fails"), [Everything()]).part(part)
+    assert failed.plugin == "Everything"
+    assert failed.why[0].startswith("the plugin Everything failed. ")
+
+
+def test_what_plugins_decide_is_the_result() -> None:
+    assert explained({}, asking("client"), [Everything()]).part("client").result["address"] == "192.0.2.77"  # type: ignore[index]
+    refused = explained({}, asking("access"), [Everything()])
+    assert (refused.status, refused.answered_by, refused.part("access").result["status"]) == (451, "access", 451)  # type: ignore[index]
+    limited = explained({}, asking("limits"), [Everything()])
+    assert (limited.status, limited.answered_by) == (429, "limits")
+    assert explained({}, asking("cors"), [Everything()]).part("cors").result["readable"]  # type: ignore[index]
+    broken = explained({}, asking("access fails"), [Everything()])
+    assert (broken.status, broken.answered_by) == (500, "access")
+
+
+def test_header_fields_of_plugins_come_from_them() -> None:
+    found = agrees({"headers": ["X-Own: 0"]}, asking("headers"), [Everything(), Second()])
+    told = {
+        (one.name, one.value): (one.source, one.plugin)
+        for one in found.headers
+        if one.name in ("X-Own", "Referrer-Policy")
+    }
+    assert told == {("X-Own", "1"): ("plugin", "Everything"), ("Referrer-Policy", "same-origin"): ("plugin", "Second")}
+
+
+def test_nobody_observes_an_explanation() -> None:
+    plugin = Everything()
+    app = bare_app()
+    policy = HttpPolicy(app, {}, [plugin]).policy
+    explain(policy, asking("nothing"))
+    assert plugin.seen == []
+    Answered(app, asking("nothing"))
+    assert len(plugin.seen) == 1
