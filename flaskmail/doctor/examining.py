@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from flaskmail.config.settings import ServerHttp
+from flaskmail.decisions.addresses import LOOPBACK, read_peer
 from flaskmail.doctor.asking import Reply, Sight, Target, ask, look, read_target
 from flaskmail.doctor.findings import CERTIFICATE, PAGE, UNREACHABLE, UNTRUSTED, Finding, recipe
 from flaskmail.doctor.key import Key
@@ -44,6 +45,11 @@ def examine(target: Target, http: ServerHttp, key: Key) -> Iterator[Finding]:
     yield discovery
     if discovery.level == "wrong":
         return
+    if target.scheme == "http" and not _is_here(target.host):
+        seen, why = f"Clients come to {target.url} without TLS.", "Passwords and mail can be read on the way."
+        yield Finding(
+            "plain-http", "note", seen, why, "Let the proxy or the server speak TLS, and set server.http.hsts = true."
+        )
     answer, sight = look(target, key, verify=verify)
     if sight is None:
         yield _strange(target, answer)
@@ -123,6 +129,11 @@ def _discovery(target: Target, reply: Reply) -> Finding:
     if reply.status == 400 and target.scheme == "http":
         fix = f"If this port speaks TLS, ask with https. {fix}"
     return Finding("refused", "wrong", f"{seen} It says: {detail}", why, fix)
+
+
+def _is_here(host: str) -> bool:
+    ip = read_peer(host)
+    return host == "localhost" or (ip is not None and ip in LOOPBACK)
 
 
 def _strange(target: Target, reply: Reply) -> Finding:

@@ -47,7 +47,7 @@ RECIPES: Mapping[str, Mapping[str, str]] = {
 
 def recipe(header: str) -> str:
     """A sentence with the lines for the usual proxies."""
-    lines = "; ".join(f"{proxy}: {line}" for proxy, line in RECIPES[header].items())
+    lines = ", ".join(f"{proxy} `{line}`" for proxy, line in RECIPES[header].items())
     return f"In the proxy's configuration ({PAGE}): {lines}"
 
 
