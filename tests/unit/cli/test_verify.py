@@ -68,7 +68,7 @@ DAMAGES = [
 
 
 def test_nothing_is_wrong_with_what_was_imported(filled: Command, told: Callable[..., Any]) -> None:
-    assert told("verify") == {"accounts": 1, "findings": []}
+    assert told("verify") == {"accounts": 1, "findings": [], "swept": 0}
     done = filled("verify")
     assert done.exit_code == 0
     assert done.stdout == "Checked 1 account: nothing is wrong.\n"
