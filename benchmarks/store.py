@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import ClassVar
 
 from flaskmail.jmap.conditions import And, HasMember, Matches, Not, Query
 from flaskmail.jmap.datatype import DataType, Prop
-from flaskmail.store.sqlite import SqliteStore
+from flaskmail.store.sqlite import SqliteStore, grouping
 from flaskmail.values.dates import from_milliseconds, to_milliseconds
 
 
@@ -104,6 +105,29 @@ def fill(store: SqliteStore, account: str, count: int, start: int, words: list[s
                         "body": body,
                     },
                 )
+
+
+def writers(store: SqliteStore, account: str, ids: list[str], members: int, threads: int = 8) -> tuple[float, float]:
+    """Transactions a second of many threads, each flipping a flag, and the microseconds of CPU of one; ``members`` of them may
+    share a commit."""
+    grouping.MEMBERS = members
+    done = [0] * threads
+    end = time.monotonic() + 1.5
+
+    def work(number: int) -> None:
+        while time.monotonic() < end:
+            value: dict[str, bool] = {"$seen": True} if done[number] // len(ids) % 2 else {}
+            with store.write(account) as txn:
+                txn.update("Message", ids[(done[number] * threads + number) % len(ids)], {"keywords": value})
+            done[number] += 1
+
+    running = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    cpu, wall = time.process_time(), time.monotonic()
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return sum(done) / (time.monotonic() - wall), (time.process_time() - cpu) / sum(done) * 1e6
 
 
 def main() -> None:
@@ -201,6 +225,20 @@ def main() -> None:
 
         print(f"one flag, one transaction        {cpu(flag, 100):8.1f} us CPU")
         print(f"50 flags, one transaction        {cpu(flag_fifty, 20) / 50:8.1f} us CPU each")
+
+        def flag_fifty_at_once() -> None:
+            with store.write("large") as txn:
+                txn.update_many("Message", dict.fromkeys(ids, flags[next(turn) % 2]))
+
+        print(f"50 flags, update_many            {cpu(flag_fifty_at_once, 20) / 50:8.1f} us CPU each")
+        alone, shared = ([writers(store, "large", ids, members) for _ in range(3)] for members in (1, 64))
+        rates = [max(rate for rate, _ in found) for found in (alone, shared)]
+        spent = [min(spent for _, spent in found) for found in (alone, shared)]
+        print(f"8 threads, a commit each         {rates[0]:8.0f} a second, {spent[0]:.0f} us CPU each")
+        print(
+            f"8 threads, commits shared        {rates[1]:8.0f} a second, {spent[1]:.0f} us CPU each: "
+            f"x{rates[1] / rates[0]:.1f} as many, x{spent[1] / spent[0]:.2f} of the CPU"
+        )
         store.close()
 
 

@@ -22,8 +22,8 @@ OLDEST_SQLITE = (3, 53, 1)
 is turned into a join skips too few rows."""
 NEEDED = frozenset({"ENABLE_CARRAY", "ENABLE_FTS5"})
 """What SQLite must have been built with."""
-CACHE_KIB = 4096
-"""Of each connection. What reads touch again and again fits into half of it; more costs memory and no less time."""
+CACHE_KIB = 2048
+"""Of each connection. What reads touch again and again fits into it; more costs memory and no less time."""
 JOURNAL_LIMIT = 64 * 1024 * 1024
 PAGE_SIZE = 4096
 """A change of a flag writes a dozen pages, whatever their size."""

@@ -121,7 +121,7 @@ class SqliteStore:
         *,
         lock_timeout: float = 10.0,
         keep_free: int = KEEP_FREE,
-        connections: int = 64,
+        connections: int = 24,
     ) -> None:
         require_sqlite()
         self.plans = Plans(types)

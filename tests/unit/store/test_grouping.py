@@ -159,6 +159,32 @@ def test_nobody_ends_before_the_commit(store: SqliteStore, ends: list[int]) -> N
     assert titles(store) == ["1", "2"]
 
 
+def test_a_commit_that_does_not_come(store: SqliteStore, ends: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "PATIENCE", 0.05)
+    told = threading.Event()
+
+    def first(txn: SqliteTxn) -> None:
+        note(txn, title="1")
+        monkeypatch.setattr(grouping.Group, "_went_on", noting)
+
+    def noting(group: grouping.Group, wait: bool) -> bool:
+        try:
+            return went_on(group, wait)
+        except StoreError:
+            told.set()
+            raise
+
+    def hang(txn: SqliteTxn) -> None:
+        assert told.wait(60)
+        note(txn, title="2")
+
+    went_on = grouping.Group._went_on
+    ended = together(store, [first, hang])
+    assert [type(error) for error in ended] == [StoreError, type(None)]
+    assert "not known" in str(ended[0])
+    assert titles(store) == ["1", "2"]
+
+
 def test_a_commit_that_fails_fails_for_everybody(store: SqliteStore, ends: list[int]) -> None:
     def spoil(txn: SqliteTxn) -> None:
         note(txn, title="2")
