@@ -22,7 +22,7 @@ from flaskmail.policy.plan import of_settings
 _SIGNS = {"wrong": "WRONG", "note": "note ", "right": "right"}
 
 
-@click.command(short_help="Ask the server through its public URL, and say what is wrong.")
+@click.command(short_help="Ask the server by its URL; say what is wrong.")
 @click.argument("url", required=False)
 @click.option("--connect", metavar="HOST:PORT", help="Connect there, instead of where the name of the URL leads.")
 @as_json
