@@ -69,11 +69,12 @@ class NewAccount:
 class _Parts:
     """What is known from the code alone, and the same in every process: plugins, data types, methods, capabilities."""
 
-    def __init__(self, server: Server, settings: Settings, plugins: Iterable[object]) -> None:
+    def __init__(self, server: Server, settings: Settings, plugins: Iterable[object], installed: bool) -> None:
         self.plugins = load_plugins(
             builtin.PLUGINS,
             settings.plugins.paths,
             plugins,
+            installed=installed,
             disabled=settings.plugins.disabled,
             configured=settings.plugins.options,
         )
@@ -136,19 +137,24 @@ class Server:
 
     settings: None for those in force in the process (:func:`flaskmail.config.current`, asked anew after a fork, so that a
     reload reaches new workers). store: makes the store; default SQLite below ``storage.path``. plugins: further plugin
-    objects beside those that the settings name.
+    objects beside those that the settings name; installed: whether those of installed packages are found too.
 
     Making one loads the plugins and opens nothing: whatever holds a file or a lock is made at first use, in the process that
     uses it. ConfigError when settings, plugins or declarations are wrong.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, store: StoreMaker = sqlite_store, plugins: Iterable[object] = ()
+        self,
+        settings: Settings | None = None,
+        *,
+        store: StoreMaker = sqlite_store,
+        plugins: Iterable[object] = (),
+        installed: bool = True,
     ) -> None:
         self._settings, self._make_store = settings, store
         self._lock = threading.RLock()
         self._process: _Process | None = None
-        self._parts = _Parts(self, self.settings, plugins)
+        self._parts = _Parts(self, self.settings, plugins, installed)
         # Whatever does not fit together stops the start, not the first request.
         self._parts.engine(self.settings)
 

@@ -17,7 +17,7 @@ from flask import Blueprint, request
 from flaskmail.cli import main
 from flaskmail.errors import ConfigError
 from flaskmail.hookspecs import Client, Event, Facts, Leaving, hookimpl
-from flaskmail.testing import MadeServer, Reply, make_server
+from flaskmail.testing import MadeServer, Reply, check_plugin, make_server
 
 FOLDER = Path(__file__).parents[2] / "plugins"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -51,6 +51,11 @@ def header(reply: Reply, name: str) -> str | None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_short(name: str) -> None:
     assert len((FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()) < 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_a_good_neighbour(name: str) -> None:
+    check_plugin(module(name))
 
 
 # ---- request_id

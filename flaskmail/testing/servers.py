@@ -158,15 +158,20 @@ class MadeServer:
 
 
 def make_server(
-    plugins: Iterable[object] = (), config: str = "", store: Literal["memory", "sqlite"] | StoreMaker = "memory"
+    plugins: Iterable[object] = (),
+    config: str = "",
+    store: Literal["memory", "sqlite"] | StoreMaker = "memory",
+    *,
+    installed: bool = False,
 ) -> MadeServer:
-    """A server with its data in a temporary folder. plugins: objects with hooks; config: TOML text, as in ``config.toml``.
+    """A server with its data in a temporary folder. plugins: objects with hooks; config: TOML text, as in ``config.toml``;
+    installed: whether plugins of installed packages are found too.
 
     Passwords cost next to nothing to check, and requests are not limited, unless ``config`` says something else.
     ConfigError when something is wrong."""
     folder = tempfile.TemporaryDirectory(prefix="flaskmail-")
     try:
-        server = Server(_settings(Path(folder.name), config), store=_store(store), plugins=plugins)
+        server = Server(_settings(Path(folder.name), config), store=_store(store), plugins=plugins, installed=installed)
         return MadeServer(server, create_app(server=server, first_start=False), folder)
     except BaseException:
         folder.cleanup()
