@@ -15,7 +15,7 @@ from flaskmail.expressions.types import text_of, type_of
 from flaskmail.policy.plan import names
 
 
-@click.command()
+@click.command(short_help="Evaluate an expression with the settings.")
 @click.argument("expression", metavar="EXPR")
 @click.option("--var", "given", multiple=True, metavar="NAME=VALUE", help="The value of a variable; may be repeated.")
 @as_json

@@ -15,7 +15,7 @@ from flaskmail.plugins import GROUP, Plugins, answers
 from flaskmail.server import Server
 
 
-@click.command()
+@click.command(short_help="Show the plugins and their hooks, in order.")
 @click.option("--all", "everything", is_flag=True, help="Show built-in plugins too.")
 @as_json
 def plugins(everything: bool, machine: bool) -> None:
