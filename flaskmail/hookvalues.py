@@ -136,28 +136,26 @@ class Event:
 # ---- checks of answers: they raise ValueError or TypeError with what is wrong
 
 
-@lru_cache(maxsize=1024)
-def _sendable(pair: Header) -> Header:
-    try:
-        return read_header(f"{pair[0]}: {pair[1]}")
-    except Mistake as mistake:
-        raise ValueError(f"the header {mistake.found}, where {mistake.expected} is wanted") from None
-
-
 def header_fields(answer: Any) -> tuple[Header, ...]:
     """(name, value) pairs that may be sent: none of the connection's, of one response's own, or with a setting of its own."""
-    if not answer:
-        return ()
-    if isinstance(answer, (str, bytes, Mapping)):
+    if not isinstance(answer, (list, tuple)):
         raise TypeError(f"{type(answer).__name__}, where a list of (name, value) is wanted")
-    found = []
     for pair in answer:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
             raise TypeError(f"{ascii(pair)[:80]}, where a pair of texts (name, value) is wanted")
-        if ":" in pair[0]:
-            raise ValueError(f"the header name {ascii(pair[0])[:80]}")
-        found.append(_sendable(pair))
-    return tuple(found)
+    return _sendable(tuple(answer))
+
+
+@lru_cache(maxsize=1024)
+def _sendable(fields: tuple[Header, ...]) -> tuple[Header, ...]:
+    for name, value in fields:
+        if ":" in name:
+            raise ValueError(f"the header name {ascii(name)[:80]}")
+        try:
+            read_header(f"{name}: {value}")
+        except Mistake as mistake:
+            raise ValueError(f"the header {mistake.found}, where {mistake.expected} is wanted") from None
+    return fields
 
 
 def known_client(answer: Any) -> Client:

@@ -144,6 +144,10 @@ def is_no_store(value: str) -> bool:
 _UNTOUCHED = frozenset({"Content-Type", "Content-Length"})
 
 
+REMEMBERED = 64
+"""Lists that are remembered, each for what plugins add to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A ready list, and what it does to headers that are there already.
@@ -159,6 +163,7 @@ class Outgoing:
     vary: bool = False
     sources: tuple[str, ...] = ()
     touches: frozenset[str] = field(init=False)
+    known: dict[tuple[Header, ...], Outgoing] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         own = frozenset(name.lower() for name, _ in self.items)
@@ -167,10 +172,17 @@ class Outgoing:
         if self.vary:
             object.__setattr__(self, "items", (*self.items, ("Vary", "Origin")))
 
-    def instead(self, fields: Sequence[Header], names: frozenset[str]) -> Outgoing:
-        """The same with these fields in the place of all that have one of these lower-case names."""
-        items = (*(pair for pair in self.items if pair[0] != "Vary" and pair[0].lower() not in names), *fields)
-        return Outgoing(items, self.defaults - names, self.removed, self.vary)
+    def instead(self, fields: tuple[Header, ...]) -> Outgoing:
+        """The same with these fields in the place of all that have one of their names."""
+        found = self.known.get(fields)
+        if found is None:
+            names = frozenset(name.lower() for name, _ in fields)
+            items = (*(pair for pair in self.items if pair[0] != "Vary" and pair[0].lower() not in names), *fields)
+            found = Outgoing(items, self.defaults - names, self.removed, self.vary)
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[fields] = found
+        return found
 
     def added(self, headers: Collection[Header]) -> tuple[Header, ...] | None:
         """What to append to these headers; None when they need :meth:`merged`."""

@@ -225,7 +225,7 @@ class HttpPolicy:
                 out = self._asked_outgoing(hooks.cors_decision, policy, environ, path, origin)
         environ[_OUTGOING] = out
         if hooks.response_headers is not None:
-            environ[_ASKED] = hooks.response_headers
+            environ[_ASKED] = policy
         if answer is None:
             if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
                 answer = self._preflight(policy, environ, path, origin)
@@ -451,13 +451,13 @@ _request: Any = request
 def leave(response: Response) -> Response:
     """The after_request function of every application with a policy: appends what leaves with every response."""
     # Through `request` each attribute would ask anew for the request; this asks once.
-    environ = _request._get_current_object().environ
+    now = _request._get_current_object()
+    environ = now.environ
     out: Outgoing | None = environ.get(_OUTGOING)
     if out is not None:
         headers: list[Header] = response.headers._list
         if _ASKED in environ:
-            now = _request._get_current_object()
-            out = with_headers(environ[_ASKED], environ[POLICY].policy, now, out, response.status_code, headers)
+            out = with_headers(environ[_ASKED], now, out, response.status_code, headers)
         added = out.added(headers)
         if added is None:
             headers[:] = out.merged(headers, keep=KEEP in environ)
@@ -477,8 +477,7 @@ def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[by
 def _joined(out: Outgoing, headers: list[Header], environ: Environ, status: str) -> list[Header]:
     further = environ.get(_FURTHER, ())
     if _ASKED in environ:
-        policy = environ[POLICY].policy
-        out = with_headers(environ[_ASKED], policy, request_of(environ), out, int(status[:3]), headers)
+        out = with_headers(environ[_ASKED], request_of(environ), out, int(status[:3]), headers)
     added = out.added(headers)
     if added is None:
         return [*out.merged(headers, keep=KEEP in environ), *further]

@@ -57,18 +57,16 @@ def headers_of(environ: Environ) -> Mapping[str, str]:
     }
 
 
-def with_headers(
-    asked: Ask, policy: object, request: object, out: Outgoing, status: int, headers: Iterable[Header]
-) -> Outgoing:
+def with_headers(policy: Any, request: object, out: Outgoing, status: int, headers: Iterable[Header]) -> Outgoing:
     """What leaves with a response once plugins have been asked for further headers; of two fields, the first plugin's counts."""
-    found = asked(policy, request, Leaving(status, tuple(headers)))
-    fields: list[Header] = []
-    seen: set[str] = set()
-    for answer in found:
-        own = [pair for pair in answer if pair[0].lower() not in seen]
-        fields += own
-        seen.update(name.lower() for name, _ in own)
-    return out.instead(fields, frozenset(seen)) if fields else out
+    found = policy.hooks.response_headers(policy, request, Leaving(status, tuple(headers)))
+    if len(found) > 1:
+        fields: list[Header] = []
+        for answer in found:
+            taken = {name.lower() for name, _ in fields}
+            fields += [pair for pair in answer if pair[0].lower() not in taken]
+        found = [tuple(fields)]
+    return out.instead(found[0]) if found and found[0] else out
 
 
 def observed(asked: Ask, server: object, environ: Environ, start_response: Callable[..., Any]) -> Callable[..., Any]:
