@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
+import textwrap
 
 import pytest
 
 from flaskmail import hookspecs
-from flaskmail.config import documents
+from flaskmail.config import documents, load
 from flaskmail.expressions import documents as expressions
 from flaskmail.hookspecs import HOOKS
 from flaskmail.jmap.datatype import Prop
@@ -107,6 +108,33 @@ def test_what_a_page_quotes_stands_in_the_example(root, page, example):
     quotes = QUOTE.findall((root / "docs" / page).read_text(encoding="utf-8"))
     assert quotes
     assert [quote for quote in quotes if quote not in code] == []
+
+
+def test_what_the_page_about_plugins_quotes_is_tested(root):
+    files = [
+        *(root / "plugins").glob("*.py"),
+        *(root / "docs/examples").rglob("*.py"),
+        *(root / "tests/plugins").glob("*.py"),
+    ]
+    sources = [path.read_text(encoding="utf-8") for path in files]
+    quotes = QUOTE.findall((root / "docs/writing-a-plugin.md").read_text(encoding="utf-8"))
+    assert len(quotes) > 10
+    pieces = [piece for quote in quotes for piece in quote.strip("\n").split("\n\n\n")]
+    assert [piece for piece in pieces if not any(piece in source for source in sources)] == []
+    page = (root / "docs/writing-a-plugin.md").read_text(encoding="utf-8")
+    assert [path.name for path in (root / "plugins").glob("*.py") if f"(../plugins/{path.name})" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["plugins.md", "writing-a-plugin.md"])
+def test_settings_that_pages_about_plugins_show_are_right(root, page, tmp_path):
+    shown = re.findall(
+        r"^ *```toml\n(.*?)^ *```$", (root / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert shown
+    for text in shown:
+        (tmp_path / "config.toml").write_text(textwrap.dedent(text), encoding="utf-8")
+        paths = load(tmp_path / "config.toml", {}).plugins.paths
+        assert all((root / path.relative_to(tmp_path)).is_file() for path in paths)
 
 
 def test_every_part_of_a_declaration_is_explained(root):

@@ -320,6 +320,15 @@ def test_cdn_networks(tmp_path: Path) -> None:
     assert clients[-3:] == ["192.0.2.9", "192.0.2.9", "10.0.0.1"]
 
 
+def test_cdn_networks_takes_the_lists_that_the_pages_show() -> None:
+    page = (FOLDER.parent / "docs/behind-a-proxy.md").read_text(encoding="utf-8")
+    shown = [re.findall(r'"([0-9a-f.:]+/[0-9]+)"', one) for one in re.findall(r"(?s)trusted-proxies = \[.*?\]", page)]
+    public = [networks for networks in shown if networks and not networks[0].startswith(("10.", "192.168.", "172."))]
+    assert max(map(len, public)) > 20
+    for networks in public:
+        assert module("cdn_networks").networks_in("\n".join(networks)) == networks
+
+
 @pytest.mark.parametrize(
     "content", ["", "0.0.0.0/0\n", "10.0.0.0/8\n", "<html>", "{}", '{"prefixes": 1}', "1.2.3.4/24"]
 )
