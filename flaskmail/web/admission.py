@@ -178,21 +178,24 @@ class BodyReader:
 
 
 class Slots:
-    """How many requests of one kind each principal has at work in this process."""
+    """How many requests of one kind each principal has at work in this process. patience: seconds that one waits for a slot
+    before it is refused."""
 
-    def __init__(self, limit_name: str) -> None:
-        self._limit_name = limit_name
+    def __init__(self, limit_name: str, patience: float = 0.0) -> None:
+        self._limit_name, self._patience = limit_name, patience
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
         self._taken: dict[str, int] = {}
 
     @contextmanager
     def slot(self, principal_id: str, limit: int) -> Iterator[None]:
-        """Holds one of ``limit`` slots. Raises RequestError 400 of RFC 8620 section 3.6.1 when all are taken."""
+        """Holds one of ``limit`` slots. Raises RequestError 400 of RFC 8620 section 3.6.1 when all are, and stay, taken."""
         with self._lock:
-            taken = self._taken.get(principal_id, 0)
-            if taken >= limit:
+            if self._taken.get(principal_id, 0) >= limit and not self._freed.wait_for(
+                lambda: self._taken.get(principal_id, 0) < limit, self._patience
+            ):
                 raise limit_error(self._limit_name, f"More than {limit} of your requests are being worked on already.")
-            self._taken[principal_id] = taken + 1
+            self._taken[principal_id] = self._taken.get(principal_id, 0) + 1
         try:
             yield
         finally:
@@ -202,3 +205,4 @@ class Slots:
                     self._taken[principal_id] = left
                 else:
                     del self._taken[principal_id]
+                self._freed.notify_all()

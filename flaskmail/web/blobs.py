@@ -18,7 +18,7 @@ from flaskmail.jmap.context import AccountAccess, BlobContent
 from flaskmail.policy.adapter import KEEP
 from flaskmail.server import Server
 from flaskmail.values.ids import is_id
-from flaskmail.web.admission import PIECE, BodyReader, announced_length, cut_short, drop
+from flaskmail.web.admission import PIECE, BodyReader, Environ, announced_length, cut_short, drop
 from flaskmail.web.problems import limit_error
 from flaskmail.web.ranges import OCTETS, Unsatisfiable, disposition, matches, media_type, query_value, wanted_range
 
@@ -41,17 +41,18 @@ def account_of(server: Server, principal: Principal, account_id: str) -> Account
     return account
 
 
-def upload(server: Server, principal: Principal, account_id: str) -> Response:
-    """Stores the body as a blob. Raises RequestError 404, 403, 400 or 413, OverQuota, StoreError."""
+def upload(server: Server, principal: Principal, account_id: str, environ: Environ) -> bytes:
+    """Stores the body as a blob and answers the JSON that tells so. Raises RequestError 404, 403, 400 or 413, OverQuota,
+    StoreError."""
     account = account_of(server, principal, account_id)
     if account.is_read_only:
         raise RequestError(403, "You may only read this account.")
     limit = server.limits.maxSizeUpload
-    length = announced_length(request.environ)
+    length = announced_length(environ)
     if length is not None and length > limit:
-        drop(request.environ, length, limit)
+        drop(environ, length, limit)
         raise _too_large(limit)
-    stream = cast(BinaryIO, request.environ["wsgi.input"])
+    stream = cast(BinaryIO, environ["wsgi.input"])
     if length is not None and length <= IN_MEMORY:
         data = stream.read(length) if length else b""
         if len(data) < length:
@@ -61,24 +62,20 @@ def upload(server: Server, principal: Principal, account_id: str) -> Response:
         reader = cast(BinaryIO, BodyReader(stream, length))
         blob_id, size = server.store.put_blob(account.id, reader, length, quota=account.quota), length
     else:
-        blob_id, size = _upload_chunked(server, account, stream, limit)
+        blob_id, size = _upload_chunked(server, account, environ, limit)
     # RFC 8620 section 6.1: the type is the client's word; nothing is guessed.
-    type = media_type(request.environ.get("CONTENT_TYPE")) or OCTETS
-    body = msgspec.json.encode({"accountId": account.id, "blobId": blob_id, "type": type, "size": size})
-    response = Response(body, 201, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    type = media_type(environ.get("CONTENT_TYPE")) or OCTETS
+    return msgspec.json.encode({"accountId": account.id, "blobId": blob_id, "type": type, "size": size})
 
 
-def _upload_chunked(server: Server, account: AccountAccess, stream: BinaryIO, limit: int) -> tuple[str, int]:
-    size = 0
+def _upload_chunked(server: Server, account: AccountAccess, environ: Environ, limit: int) -> tuple[str, int]:
+    size, stream = 0, environ["wsgi.input"]
     # The store wants to know the size before it takes the octets.
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
         while piece := stream.read(PIECE):
             size += len(piece)
             if size > limit:
-                drop(request.environ, None, limit)
+                drop(environ, None, limit)
                 raise _too_large(limit)
             spool.write(piece)
         spool.seek(0)

@@ -1,4 +1,4 @@
-"""The short way in: API requests and the session without Flask's routing, request and response objects.
+"""The short way in: API requests, uploads and the session without Flask's routing, request and response objects.
 
 It takes a request only when Flask would do nothing but call our view for it, and only answers it when nothing goes wrong:
 everything else, every error included, is Flask's. So the blueprints stay what counts, and this may be left out.
@@ -6,7 +6,9 @@ everything else, every error included, is Flask's. So the blueprints stay what c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask, request_finished, request_started, request_tearing_down
@@ -26,6 +28,8 @@ _HOOKS = (
     "url_value_preprocessors",
 )
 _CONFIG = ("SERVER_NAME", "TRUSTED_HOSTS")
+_UPLOAD = "/jmap/upload/"
+_ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,255}/")
 _SIGNALS = (request_started, request_finished, request_tearing_down)
 
 
@@ -39,28 +43,32 @@ class Front:
 
     def __init__(self, app: Flask, api: Api, hooks: Collection[Callable[..., Any]]) -> None:
         self._app, self._next, self._known = app, app.wsgi_app, frozenset(hooks)
-        self._answers: Mapping[tuple[str, str], Callable[[Environ, str], Answer]] = {
-            ("POST", "/jmap/"): api.call,
-            ("GET", "/jmap/session"): api.session,
-            ("GET", "/.well-known/jmap"): api.session,
+        self._answers: Mapping[tuple[str, str], Callable[[Environ], Answer]] = {
+            ("POST", "/jmap/"): partial(api.call, prefix=""),
+            ("GET", "/jmap/session"): partial(api.session, prefix=""),
+            ("GET", "/.well-known/jmap"): partial(api.session, prefix=""),
         }
+        self._upload = api.upload
         self._routes = self._routes_now()
         self._is_plain: bool | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
-        answer = self._answers.get((environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")))
+        method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+        answer, status = self._answers.get((method, path)), 200
+        if answer is None and method == "POST" and path.startswith(_UPLOAD) and _ACCOUNT.fullmatch(path, len(_UPLOAD)):
+            answer, status = partial(self._upload, account_id=path[len(_UPLOAD) : -1]), 201
         if answer is None or "HTTP_IF_NONE_MATCH" in environ or not self._short():
             return self._next(environ, start_response)
         try:
             arrive(environ)
-            body, headers = answer(environ, "")
+            body, headers = answer(environ)
         except Exception as error:
             environ[FAILED] = error
             return self._next(environ, start_response)
         headers.append(("Content-Length", str(len(body))))
-        accesslog.write(environ, 200, len(body))
-        start_response("200 OK", headers)
+        accesslog.write(environ, status, len(body))
+        start_response("200 OK" if status == 200 else "201 Created", headers)
         return [body]
 
     def _short(self) -> bool:
@@ -80,7 +88,7 @@ class Front:
     def _routes_now(self) -> list[Any]:
         adapter = self._app.url_map.bind("localhost")
         found: list[Any] = []
-        for method, path in self._answers:
+        for method, path in (*self._answers, ("POST", f"{_UPLOAD}x/")):
             try:
                 endpoint, _ = adapter.match(path, method)
             except HTTPException:

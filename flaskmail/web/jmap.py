@@ -14,16 +14,20 @@ from flaskmail.web.ranges import matches
 NOT_JSON = "urn:ietf:params:jmap:error:notJSON"
 
 Answer = tuple[bytes, list[tuple[str, str]]]
-"""The body of a 200 and its header fields, without Content-Length."""
+"""The body of what went well and its header fields, without Content-Length."""
+
+PATIENCE = 1.0
+"""Seconds that an upload waits until one of the same user's is through: many clients send a whole folder at once."""
 
 
 class Api:
-    """What ``POST /jmap/`` and the session answer, from the WSGI environ alone. One for each blueprint: it counts the
+    """What ``POST /jmap/``, uploads and the session answer, from the WSGI environ alone. One for each blueprint: it counts the
     requests at work."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._requests = Slots("maxConcurrentRequests")
+        self._uploads = Slots("maxConcurrentUpload", PATIENCE)
 
     def call(self, environ: Environ, prefix: str) -> Answer:
         """Answers an API request (RFC 8620 section 3.3). prefix: the ``url_prefix`` of the blueprint. Raises RequestError."""
@@ -35,6 +39,19 @@ class Api:
             body = read_body(environ, limits.maxSizeRequest)
             answer = server.handle(principal, body, base_url(server, environ, prefix))
         return answer, [
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+
+    def upload(self, environ: Environ, account_id: str) -> Answer:
+        """Takes in a blob (RFC 8620 section 6.1); the answer is a 201. Raises RequestError, StoreError."""
+        server = self._server
+        principal = who(server, environ)
+        refuse_encoding(environ)
+        with self._uploads.slot(principal.id, server.limits.maxConcurrentUpload):
+            body = upload(server, principal, account_id, environ)
+        return body, [
             ("Content-Type", "application/json"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
@@ -70,7 +87,7 @@ def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool
     when the application has them (:func:`flaskmail.web.admission.install`)."""
     blueprint = Blueprint("jmap", __name__)
     prefix = ""
-    answers, uploads = api or Api(server), Slots("maxConcurrentUpload")
+    answers = api or Api(server)
     if self_reliant:
         install(blueprint, server)
 
@@ -94,10 +111,8 @@ def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool
 
     @blueprint.post("/jmap/upload/<account_id>/", **plain)
     def put(account_id: str) -> Response:
-        principal = who(server, request.environ)
-        refuse_encoding(request.environ)
-        with uploads.slot(principal.id, server.limits.maxConcurrentUpload):
-            return upload(server, principal, account_id)
+        body, headers = answers.upload(request.environ, account_id)
+        return Response(body, 201, headers)
 
     @blueprint.get("/jmap/download/<account_id>/<blob_id>/<flaskmail_name:name>", **plain)
     def fetch(account_id: str, blob_id: str, name: str) -> Response:

@@ -194,6 +194,30 @@ def test_more_requests_at_once_than_allowed(
     assert alice.http("POST", path, ECHO, JSON).status in (200, 201)
 
 
+def test_an_upload_waits_a_moment_for_another(made: MadeServer, alice: Jmap, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, held = f"/jmap/upload/{alice.id}/", Held(ECHO)
+    answers: list[int] = []
+    asking = threading.Event()
+    wait_for = threading.Condition.wait_for
+
+    def noted(condition: threading.Condition, *args: Any) -> bool:
+        asking.set()
+        return wait_for(condition, args[0], 20)
+
+    monkeypatch.setattr(threading.Condition, "wait_for", noted)
+    first = threading.Thread(target=lambda: answers.append(raw(made, path, held, CONTENT_LENGTH=str(len(ECHO)))[0]))
+    first.start()
+    assert held.asked.wait(20)
+    second = threading.Thread(target=lambda: answers.append(alice.http("POST", path, ECHO, JSON).status))
+    second.start()
+    assert asking.wait(20)
+    assert answers == []
+    held.free.set()
+    first.join()
+    second.join()
+    assert answers == [201, 201]
+
+
 def test_who_is_not_known_is_challenged(made: MadeServer, alice: Jmap) -> None:
     bearer, both = 'Bearer realm="flaskmail"', 'Basic realm="flaskmail", charset="UTF-8"'
     paths = ["/.well-known/jmap", "/jmap/session", "/jmap/eventsource/", f"/jmap/download/{alice.id}/x/y"]

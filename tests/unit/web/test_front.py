@@ -80,9 +80,37 @@ def test_both_ways_answer_the_same(front: Front, method: str, path: str, headers
     assert answers[0] == answers[1]
 
 
+UPLOADS: list[tuple[str, dict[str, str], bytes]] = [
+    ("/jmap/upload/{}/", SIGNED_IN | {"Content-Type": "text/plain"}, b"octets"),
+    ("/jmap/upload/{}/", SIGNED_IN, b""),
+    ("/jmap/upload/{}/?a=b", SIGNED_IN | {"Content-Type": "no type"}, b"x" * 1500),
+    ("/jmap/upload/{}", SIGNED_IN, b"octets"),
+    ("/jmap/upload/{}//", SIGNED_IN, b"octets"),
+    ("/jmap/upload/nobody/", SIGNED_IN, b"octets"),
+    ("/jmap/upload/%20/", SIGNED_IN, b"octets"),
+    ("/jmap/upload//", SIGNED_IN, b"octets"),
+    ("/jmap/upload/{}/", {}, b"octets"),
+    ("/jmap/upload/{}/", SIGNED_IN | {"Content-Encoding": "gzip"}, b"octets"),
+    ("/jmap/upload/{}/", SIGNED_IN, b"x" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "body"), UPLOADS)
+def test_uploads_are_answered_the_same(
+    front: Front, alice: Jmap, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    answers = []
+    for application in (front, front._next):
+        with Client(application).post(path.format(alice.id), headers=headers, data=body) as response:
+            answers.append((response.status_code, sorted(response.headers.items()), response.get_data()))
+    assert answers[0] == answers[1]
+
+
 def test_only_what_goes_well_is_short(made: MadeServer, on_the_long_way: list[str]) -> None:
     assert made.client.post("/jmap/", data=ECHO, headers=SIGNED_IN | JSON).status_code == 200
     assert made.client.get("/.well-known/jmap", headers=SIGNED_IN).status_code == 200
+    alice = made.server.directory.principals.get("alice@example.org").id
+    assert made.client.post(f"/jmap/upload/{alice}/", data=b"octets", headers=SIGNED_IN).status_code == 201
     assert on_the_long_way == []
     assert made.client.post("/jmap/", data=ECHO, headers=JSON).status_code == 401
     assert made.client.get("/healthz/live").status_code == 200
