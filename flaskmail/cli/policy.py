@@ -61,7 +61,6 @@ def explain(
         name = next(iter(listeners)) if listener is None else listener
         if name not in listeners:
             raise click.BadParameter(f"{name!r} is none of: {', '.join(listeners)}", param_hint="--listener")
-        sockets.serve(listeners)
         place = _place(name, listeners[name])
         scheme, host, target = _target(url, "https" if listeners[name].tls.certificate else "http")
         fields = [_header(one) for one in headers]
@@ -70,7 +69,12 @@ def explain(
         if origin is not None:
             fields.append(("Origin", origin))
         environ = request_environ(method.upper(), scheme, target, _peer(peer, place), place, fields)
-        found = explanation_of(of_settings(settings, server), environ, settings)
+        sockets.serve(listeners)
+        try:
+            found = explanation_of(of_settings(settings, server), environ, settings)
+        finally:
+            # Whoever runs this in a process of theirs has listeners of their own.
+            sockets.serve({})
         notes = list(_notes(scheme, settings, listeners[name]))
     if machine:
         write_json(found.as_data() | {"notes": notes})
