@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from typing import Any
 
 from gunicorn.http import parser, wsgi
@@ -29,20 +30,32 @@ JOINED = 128 * 1024
 
 PATIENCE = 30
 """Seconds that a thread waits for the next octets of a request that has begun."""
+SLOWEST = 500
+"""Octets a second that a request must bring: what a thread waits longer than they are worth counts towards PATIENCE."""
+TURN = 0.25
+"""Seconds after which a connection that goes on asking lets others have its thread."""
 
 
 class Unreader(SocketUnreader):  # type: ignore[misc]
-    """gunicorn's reader of a socket; a client that has sent nothing for PATIENCE has sent all that it will."""
+    """gunicorn's reader of a socket; a client that sends next to nothing for PATIENCE has sent all that it will."""
+
+    waited = 0.0
+    """Seconds that were waited for octets, less what those that came were worth."""
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """See gunicorn."""
+        """See gunicorn. Once given up, a connection stays so: where its next request would begin is not known."""
+        if self.waited > PATIENCE:
+            return b""
+        began = time.monotonic()
         try:
             octets: bytes = super().chunk(size_hint)
         except (BlockingIOError, ssl.SSLWantReadError):
             # A socket that blocks says this only when its patience is at an end.
             if self.sock.gettimeout() is not None:
                 raise
+            self.waited = float("inf")
             return b""
+        self.waited = max(0.0, self.waited + time.monotonic() - began - len(octets) / SLOWEST)
         return octets
 
 
@@ -95,8 +108,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Answers a request, and those that follow it closely. See gunicorn for what is returned."""
         if not conn.initialized:
             _be_patient(conn.sock)
+        until = time.monotonic() + TURN
         result = super().handle(conn)
-        while result is True and self.alive and self._more(conn):
+        # Whoever asks without a pause would keep the thread for ever, and a few of them all threads.
+        while result is True and self.alive and time.monotonic() < until and self._more(conn):
             result = super().handle(conn)
         return result
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.http.errors import NoMoreData
+from gunicorn.http.parser import RequestParser
 
 from flaskmail import gunicornworker
 from flaskmail.gunicornworker import Unreader
@@ -30,11 +33,51 @@ def test_a_client_that_stops_has_sent_all(pair: tuple[socket.socket, socket.sock
     reader = Unreader(ours)
     theirs.sendall(b"GET / HT")
     assert reader.read(8) == b"GET / HT"
-    assert reader.read() == b""
     # Who asks without waiting is told as before.
     ours.setblocking(False)
     with pytest.raises(BlockingIOError):
         reader.chunk()
+    ours.setblocking(True)
+    assert reader.read() == b""
+
+
+def test_what_comes_after_giving_up_is_no_request(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, 20_000))
+    parser = RequestParser(Config(), ours, ("127.0.0.1", 1))
+    parser.unreader = Unreader(ours)
+    theirs.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nshort")
+    assert next(parser).body.read() == b"short"
+    theirs.sendall(b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
+    with pytest.raises((NoMoreData, StopIteration)):
+        next(parser)
+
+
+def test_a_client_that_trickles_is_given_up(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(gunicornworker.time, "monotonic", lambda: now[0])
+
+    def arriving(octets: bytes, seconds: float) -> bytes:
+        def late(self: object, size_hint: int | None = None) -> bytes:
+            now[0] += seconds
+            return octets
+
+        monkeypatch.setattr(gunicornworker.SocketUnreader, "chunk", late)
+        found: bytes = reader.chunk()
+        return found
+
+    reader = Unreader(pair[0])
+    # Slow, but going on: for as long as it takes.
+    for _ in range(100):
+        assert arriving(b"x" * 2000, 3.0) == b"x" * 2000
+    # A long pause is made good by what comes after it.
+    assert arriving(b"x", 29.0) == b"x"
+    assert arriving(b"x" * 16_000, 0.1)
+    for _ in range(4):
+        assert arriving(b"x", 9.0) == b"x"
+    assert arriving(b"x" * 100_000, 0.0) == b""
 
 
 def test_the_worker_bounds_the_waiting(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -63,6 +65,38 @@ def test_requests_sent_together_are_answered_in_order(narrow: LiveServer) -> Non
         sock.sendall(LIVE * 5 + other + LIVE)
         heads = answers(sock, 6)
     assert [head.count(b"HTTP/1.1 200 ") for head in heads] == [1, 1, 1, 1, 1, 2]
+
+
+def test_connections_that_never_pause_leave_threads_to_others(narrow: LiveServer) -> None:
+    """As many connections as there are threads ask without waiting for answers; a newcomer is served all the same."""
+    over = threading.Event()
+
+    def ask(sock: socket.socket) -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                sock.sendall(LIVE * 20)
+
+    def listen(sock: socket.socket) -> None:
+        with suppress(OSError):
+            while sock.recv(65536):
+                pass
+
+    with ExitStack() as stack:
+        busy = [stack.enter_context(connect(narrow)) for _ in range(3)]
+        pool = stack.enter_context(ThreadPoolExecutor(6))
+        try:
+            for sock in busy:
+                pool.submit(ask, sock)
+                pool.submit(listen, sock)
+            time.sleep(0.5)
+            for _ in range(3):
+                with connect(narrow) as sock:
+                    sock.sendall(LIVE)
+                    assert answers(sock, 1)
+        finally:
+            over.set()
+            for sock in busy:
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_connection_that_pauses_goes_on(narrow: LiveServer) -> None:
