@@ -18,8 +18,9 @@ from flaskmail.decisions.proxyprotocol import read_header
 PATIENCE = 5.0
 """Seconds that the header may take to come."""
 
-UNKNOWN = ("", 0)
-"""The peer of a connection whose client the balancer does not know."""
+UNKNOWN = ("unknown", 0)
+"""The peer of a connection whose client the balancer does not know. No address: an empty one stands for a peer on a Unix socket,
+which may be trusted."""
 
 
 def passed_by(sock: socket.socket, peer: Any, networks: Networks) -> Any:

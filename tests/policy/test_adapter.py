@@ -14,6 +14,7 @@ from policyapp import Answered, bare_app, environ_of
 
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError
+from flaskmail.gunicornproxy import UNKNOWN
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.counters import Counters
 from flaskmail.testing import PASSWORD, basic, make_server
@@ -168,6 +169,13 @@ class TestAccess:
         trusting = applied({"allowed-endpoint": "403", "use-x-forwarded": True})
         assert ask(trusting, socket_peer="127.0.0.1").status == 403
         assert ask(trusting, socket_peer="127.0.0.1", headers=[("X-Forwarded-For", "127.0.0.1")]).status == 200
+
+    def test_whom_a_balancer_does_not_know_is_no_peer_on_a_unix_socket(self) -> None:
+        app = applied({"allowed-endpoint": "403", "use-x-forwarded": True, "trusted-proxies": ["private"]})
+        forged = [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "https")]
+        environ = environ_of({"headers": forged}, "/seen")
+        assert Answered(app, environ | {"REMOTE_ADDR": ""}).status == 200
+        assert Answered(app, environ | {"REMOTE_ADDR": UNKNOWN[0], "REMOTE_PORT": "0"}).status == 403
 
     def test_it_fails_closed(self) -> None:
         assert ask(applied({"allowed-endpoint": "split(url_path, '/')[9]"})).status == 403
