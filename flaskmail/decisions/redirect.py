@@ -44,6 +44,8 @@ def carries_credentials(environ: Mapping[str, object]) -> bool:
 
 def location(base: str, path: str, query: str) -> str:
     """The address to go to. base: the public URL; path, query: as in a WSGI environ (Latin-1 of octets)."""
+    # "OPTIONS *" has no path; what follows the host must never be taken for a part of it.
+    path = path if path.startswith("/") else f"/{path.removeprefix('*')}"
     there = base + quote(path.encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~-._")
     if query:
         there += "?" + quote(query.encode("latin-1", "replace"), safe="/?:@!$&'()*+,;=~-._%[]")

@@ -68,6 +68,10 @@ def test_where_a_redirect_leads() -> None:
     assert location("https://h", "/a b/\xc3\xbc", "q=1&r=%20") == "https://h/a%20b/%C3%BC?q=1&r=%20"
     assert location("https://h", "//evil.example/\r\nX: y", "") == "https://h//evil.example/%0D%0AX:%20y"
     assert location("https://h", "/", "a\r\nb") == "https://h/?a%0D%0Ab"
+    # Nothing of a path that begins without a slash may become a part of the host.
+    assert location("https://h", ".evil.example/", "") == "https://h/.evil.example/"
+    assert location("https://h", "@evil.example", "") == "https://h/@evil.example"
+    assert location("https://h", "*", "") == location("https://h", "", "") == "https://h/"
 
 
 def test_credentials_are_recognised() -> None:
