@@ -50,7 +50,8 @@ def sweep_files(store: SqliteStore, account_id: str, older_than: float) -> list[
         ]
     for start in range(0, len(suspects), _BATCH):
         # Files are put in their place under the writer's turn: while we have it, no row can be on its way.
-        with store.write(account_id) as txn:
+        # Alone: a row that an earlier member of the group removed would come back if the commit failed, the file would not.
+        with store.write(account_id, alone=True) as txn:
             for sha, path in suspects[start : start + _BATCH]:
                 if not _named(txn.connection.db, sha):
                     path.unlink(missing_ok=True)

@@ -50,6 +50,35 @@ def test_unreferenced_blobs_go_after_a_day(
     assert store.verify("a1") == []
 
 
+def test_a_file_is_never_removed_on_the_word_of_what_is_not_durable_yet(
+    store: SqliteStore, blobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another member of a group removed comes back when the commit fails: files go in a transaction of their own."""
+    files, alone = store.files("a1"), []
+    present, write = len(list(files.all())), store.write
+
+    def noted(account_id: str, **more: bool) -> object:
+        before = len(list(files.all()))
+
+        class Noted:
+            def __enter__(self) -> object:
+                self.inner = write(account_id, **more)
+                return self.inner.__enter__()
+
+            def __exit__(self, *error: object) -> None:
+                if len(list(files.all())) < before:
+                    alone.append(more.get("alone", False))
+                self.inner.__exit__(*error)  # type: ignore[arg-type]
+
+        return Noted()
+
+    monkeypatch.setattr(store, "write", noted)
+    later(monkeypatch, DAY + 60)
+    store.sweep("a1")
+    assert len(list(files.all())) == present - 1
+    assert alone == [True]
+
+
 def test_never_younger_than_an_hour(store: SqliteStore, blobs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.sweep("a1", 0) == 0
     later(monkeypatch, 3500)
