@@ -77,7 +77,9 @@ class Front:
             # The first request is Flask's, which closes its set-up.
             if not getattr(self._app, "_got_first_request", False):
                 return False
-            plain = self._is_plain = self._hooks_now() <= self._known and self._routes == self._routes_now()
+            plain = self._hooks_now() <= self._known and self._routes == self._routes_now()
+            plain = plain and len(self._routes[-1]) == 1
+            # Set once, when all is known: another thread may be looking.
             plain = self._is_plain = plain and not any(self._app.config.get(name) for name in _CONFIG)
         return plain and not any(signal.receivers for signal in _SIGNALS)
 
@@ -95,4 +97,6 @@ class Front:
                 found.append(None)
             else:
                 found.append(self._app.view_functions.get(endpoint))
+        # A rule for one path among ours would be Flask's choice before our own.
+        found.append([rule.rule for rule in self._app.url_map.iter_rules() if rule.rule.startswith(_UPLOAD)])
         return found

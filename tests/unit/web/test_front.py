@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request_started
+from flask import Blueprint, Flask, Response, request_started
 from werkzeug.test import Client
 
-from flaskmail.testing import PASSWORD, Jmap, MadeServer, basic
+from flaskmail.hookspecs import hookimpl
+from flaskmail.testing import PASSWORD, Jmap, MadeServer, basic, make_server
 from flaskmail.web import jmap
 from flaskmail.web.front import Front
 
@@ -134,6 +135,19 @@ def test_a_hook_of_somebody_else_sees_every_request(unused: MadeServer) -> None:
 def test_a_view_of_somebody_else_takes_the_route(unused: MadeServer) -> None:
     unused.app.view_functions["jmap.call"] = lambda: Response("mine")
     assert _post(unused).text == "mine"
+
+
+def test_a_more_exact_rule_of_somebody_else_is_honoured() -> None:
+    class Special:
+        @hookimpl
+        def register_blueprints(self, server: object) -> list[tuple[Blueprint, str]]:
+            blueprint = Blueprint("special", __name__)
+            blueprint.post("/jmap/upload/special/")(lambda: Response("mine"))
+            return [(blueprint, "")]
+
+    with make_server([Special()]) as made:
+        made.client.get("/healthz/live")
+        assert made.client.post("/jmap/upload/special/").text == "mine"
 
 
 def test_the_configuration_of_flask_counts(unused: MadeServer) -> None:
