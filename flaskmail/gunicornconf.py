@@ -16,6 +16,7 @@ from typing import Any
 from flaskmail import sockets
 from flaskmail.config import Settings, adopt, diff, load, merge
 from flaskmail.errors import ConfigError, FlaskmailError
+from flaskmail.gunicornworker import PatientSocket
 from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
 _WORKERS = {"gthread": "flaskmail.gunicornworker.Worker"}
@@ -205,6 +206,7 @@ def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLCo
             fresh = default_ssl_context_factory()
             # RFC 9325 section 3.1.1: TLS 1.2 is the oldest version to be offered.
             fresh.minimum_version = ssl.TLSVersion.TLSv1_2
+            fresh.sslsocket_class = PatientSocket
             _contexts.clear()
             _contexts[stamp] = fresh
         return _contexts[stamp]

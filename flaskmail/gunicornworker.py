@@ -59,6 +59,21 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
         return octets
 
 
+class PatientSocket(ssl.SSLSocket):
+    """A socket that speaks TLS, whose handshake takes at most PATIENCE in all, however its octets trickle."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """See ssl. SSLEOFError, as for a client that went away, when it takes too long."""
+        before = self.gettimeout()
+        self.settimeout(PATIENCE)
+        try:
+            super().do_handshake(block)
+        except TimeoutError:
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the handshake takes too long") from None
+        finally:
+            self.settimeout(before)
+
+
 class Response(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response; head and body leave together when the body is one short piece of known length."""
 

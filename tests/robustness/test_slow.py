@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,7 +15,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.http.parser import RequestParser
 
 from flaskmail import gunicornworker
-from flaskmail.gunicornworker import Unreader
+from flaskmail.gunicornworker import PatientSocket, Unreader
 from flaskmail.testing import LiveServer, basic, live_server
 
 from ..wire.conftest import ROOT, START
@@ -78,6 +80,32 @@ def test_a_client_that_trickles_is_given_up(
     for _ in range(4):
         assert arriving(b"x", 9.0) == b"x"
     assert arriving(b"x" * 100_000, 0.0) == b""
+
+
+def test_a_handshake_that_trickles_is_given_up(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pair
+    monkeypatch.setattr(gunicornworker, "PATIENCE", 0.3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = PatientSocket
+    over = threading.Event()
+
+    def trickle() -> None:
+        # The begin of a record with a ClientHello of 512 octets, which never ends.
+        for octet in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500):
+            if over.wait(0.05):
+                return
+            theirs.sendall(bytes([octet]))
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        with pytest.raises(ssl.SSLEOFError):
+            context.wrap_socket(ours, server_side=True)
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_the_worker_bounds_the_waiting(
