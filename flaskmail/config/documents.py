@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,19 +95,32 @@ def page() -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
+_SECRET = re.compile(
+    r"""((?:passw|secret|token|credential|api[_-]?key|private)[A-Za-z0-9_-]*["']?\s*=\s*)"""
+    r"""("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}\]]+)""",
+    re.IGNORECASE,
+)
+
+
+def _hidden(name: str, text: str) -> str:
+    """The TOML text of a value without what stands under names that speak of secrets: nobody declares those of plugins."""
+    line = _SECRET.sub(r'\1"(secret)"', f"{name} = {text}")
+    return line.removeprefix(f"{name} = ")
+
+
 def _looked_up(settings: Settings) -> Iterator[dict[str, Any]]:
     for table, entries in settings.lookup.tables.items():
         for name, value in entries.items():
             key = f"lookup.{table}.{name}"
             yield {
                 "key": key,
-                "value": settings.written.get(key) or lookups.write(value),
+                "value": _hidden(name, settings.written.get(key) or lookups.write(value)),
                 "origin": settings.origin(key),
             }
     for name, options in settings.plugins.options.items():
         key = f"plugins.{name}"
         text = settings.written.get(key) or lookups.write(options)
-        yield {"key": key, "value": text, "origin": settings.origin(key)}
+        yield {"key": key, "value": _hidden("", text), "origin": settings.origin(key)}
 
 
 def in_force(settings: Settings) -> list[dict[str, Any]]:

@@ -265,6 +265,17 @@ class TestSecrets:
         assert shown["value"] == '"(secret)"'
         assert "private_key" not in repr(settings)
 
+    def test_what_is_called_a_secret_by_plugins_is_not_told(self, write):
+        text = (
+            '[plugins.x]\nurl = "https://h"\npassword = "hunter2"\nmore = { api-key = \'hunter2\', tokens = ["hunter2"] }\n'
+            '[lookup.keys]\nsecret-one = "hunter2"\nplain = "seen"\n'
+        )
+        shown = json.dumps(documents.in_force(load(write(text), {})))
+        assert "hunter2" not in shown
+        assert shown.count("(secret)") == 4
+        assert "https://h" in shown
+        assert "seen" in shown
+
 
 class TestValues:
     @pytest.mark.parametrize(
