@@ -10,8 +10,18 @@ messages="${MESSAGES:-5000}"
 data="$(mktemp -d)"
 bash "$here/cyrus/up.sh"
 cd "$root"
-printf 'password\n' | FLASKMAIL_DATA="$data" "$python" -m flaskmail account create alice@example.org --password-stdin
-FLASKMAIL_DATA="$data" "$python" -m gunicorn -b "127.0.0.1:$port" wsgi:app >"$data/log" 2>&1 &
+cat > "$data/config.toml" <<'CONFIG'
+[server.http.rate-limit]
+anonymous = false
+account = false
+[jmap.protocol.request]
+max-concurrent = 32
+[jmap.protocol.upload]
+max-concurrent = 32
+CONFIG
+export FLASKMAIL_CONFIG="$data/config.toml" FLASKMAIL_DATA="$data"
+printf 'password\n' | "$python" -m flaskmail account create alice@example.org --password-stdin
+"$python" -m gunicorn -b "127.0.0.1:$port" wsgi:app >"$data/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$data"' EXIT
 for _ in $(seq 100); do curl -sf "http://127.0.0.1:$port/healthz/ready" >/dev/null && break; sleep 0.1; done
