@@ -73,7 +73,7 @@ class References:
         try:
             value = pointer.resolve(result, path, star=True, limit=self._items, steps=self._steps)
         except pointer.PointerError as error:
-            raise _invalid(name, f"does not resolve: {error}") from None
+            raise _invalid(name, f"does not resolve: {str(error).removesuffix('.')}") from None
         return self._bounded(name, value)
 
     def _bounded(self, name: str, value: Json) -> Json:
@@ -90,7 +90,7 @@ class References:
                 try:
                     value = ijson.loads(octets)
                 except ijson.NotIJson as error:
-                    raise _invalid(name, f"brings what no request may hold: {error}") from None
+                    raise _invalid(name, f"brings what no request may hold: {str(error).removesuffix('.')}") from None
         if self._octets < 0:
             raise _invalid(name, "brings more than a request may hold")
         return value

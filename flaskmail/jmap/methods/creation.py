@@ -51,11 +51,19 @@ class Creations:
                 continue
             self._commit_one(txn, key)
 
-    def retry(self, txn: Txn) -> None:
-        """Tries again what the type's rules refused, once the call has done all else: what is right in the final state is
-        right (RFC 8620 section 5.3)."""
-        for key in list(self._prepared):
+    def retry(self, txn: Txn) -> bool:
+        """Tries again what the type's rules refused, and what refers to that, once the call has done all else: what is right in
+        the final state is right (RFC 8620 section 5.3). Answers whether anything was created."""
+        before = len(self.created)
+        for key in self._ordered() if self.failed else ():
+            if key not in self._prepared:
+                waiting = self._waiting[key]
+                if key in self.created or not waiting or not all(other in self.created for other in waiting):
+                    continue
+                if not self._prepare_one(txn, key):
+                    continue
             self._commit_one(txn, key)
+        return len(self.created) > before
 
     def answers(self, txn: Txn, *, server_set_only: bool = False) -> dict[str, Record]:
         """What ``created`` tells of each record: ``id``, and of ``DataType.told_on_create`` what the client did not send or

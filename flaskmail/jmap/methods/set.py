@@ -19,7 +19,7 @@ from flaskmail.jmap.methods.arguments import (
 from flaskmail.jmap.methods.creation import Creations
 from flaskmail.jmap.methods.destruction import Destructions
 from flaskmail.jmap.methods.update import Updates
-from flaskmail.jmap.storage import Reader, Record
+from flaskmail.jmap.storage import Reader, Record, Txn
 from flaskmail.values.checks import identifier, map_of, optional, text
 
 
@@ -30,6 +30,9 @@ def an_object(value: Any) -> str | None:
 
 creations_check = map_of(identifier, an_object)
 """Id[Foo], the keys being creation ids."""
+
+PASSES = 10
+"""How often at most one call comes back to what was refused."""
 
 _KNOWN = {
     "ifInState": optional(text),
@@ -72,6 +75,7 @@ def run_set(ctx: Context, kind: DataType, arguments: Record) -> Record:
         old_state = state_text(txn, kind.name)
         expect_state(txn, kind.name, expected)
         kind.check_set(ctx, txn, arguments)
+        counted = _counted(kind, txn)
         creations.commit(txn)
         updates = Updates(ctx, kind, txn, creations.lookup)
         destructions = Destructions(ctx, kind, txn, creations.lookup, arguments)
@@ -80,11 +84,10 @@ def run_set(ctx: Context, kind: DataType, arguments: Record) -> Record:
             updates.run(update, going)
         if destroy:
             destructions.run(destroy)
-        if updates.updated or destructions.destroyed:
-            creations.retry(txn)
-        if updates.failed:
-            updates.retry()
+        _retry(ctx, txn, creations, updates, destructions, going)
         txn.settle()
+        if counted:
+            _tell_counters(counted, _counted(kind, txn), updates)
         created = creations.answers(txn) if creations.created else {}
         new_state = state_text(txn, kind.name)
     ctx.created_ids.update(creations.ids)
@@ -96,6 +99,37 @@ def run_set(ctx: Context, kind: DataType, arguments: Record) -> Record:
     response["notUpdated"] = _wire(updates.failed)
     response["notDestroyed"] = _wire(destructions.failed)
     return response
+
+
+def _retry(
+    ctx: Context, txn: Txn, creations: Creations, updates: Updates, destructions: Destructions, going: set[str]
+) -> None:
+    """Tries again what was refused for as long as that helps, as one may make room for another."""
+    # RFC 8620 section 5.3: if the final state is valid, it is allowed.
+    moved = bool(updates.updated or destructions.destroyed)
+    moved = (moved and creations.retry(txn)) | updates.retry(going) | destructions.retry()
+    for _ in range(PASSES):
+        if not moved:
+            break
+        ctx.check_time()
+        moved = creations.retry(txn) | updates.retry(going) | destructions.retry()
+
+
+def _counted(kind: DataType, txn: Txn) -> dict[str, Record]:
+    """The counters of every record by id; nothing when the type has no counters."""
+    names = [name for name, prop in kind.props.items() if prop.counter]
+    return {record.pop("id"): record for record in txn.get(kind.name, None, names)} if names else {}
+
+
+def _tell_counters(before: Mapping[str, Record], after: Mapping[str, Record], updates: Updates) -> None:
+    """Adds to ``updated`` the counters that the call has moved, also those of records that it does not name."""
+    # RFC 8620 section 5.3: a client with oldState goes on to newState, so it has to learn of every change in between.
+    for id, now in after.items():
+        then = before.get(id)
+        if then is None or then == now or id in updates.failed:
+            continue
+        moved = {name: n for name, n in now.items() if then[name] != n}
+        updates.updated[id] = {**(updates.updated.get(id) or {}), **moved}
 
 
 def check_size(ctx: Context, objects: int) -> None:

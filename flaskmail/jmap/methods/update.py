@@ -9,7 +9,7 @@ from flaskmail.errors import OverQuota, SetError
 from flaskmail.jmap.context import Context
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.methods.get import read_whole
-from flaskmail.jmap.methods.xrefs import Lookup, substituted_patch, xref_names
+from flaskmail.jmap.methods.xrefs import Lookup, references_in, substituted_patch, xref_names
 from flaskmail.jmap.records import check_blobs, check_update, default_value, same
 from flaskmail.jmap.storage import Json, Record, Txn
 from flaskmail.values.pointer import PatchError, patched
@@ -36,6 +36,7 @@ class Updates:
         self.updated: dict[str, Record | None] = {}
         self.failed: dict[str, SetError] = {}
         self._refused: dict[str, _Change] = {}
+        self._referring: dict[str, Record] = {}
         self._valid: dict[str, tuple[_Change, Record, Record]] = {}
 
     def run(self, update: Mapping[str, Record], going: set[str]) -> None:
@@ -55,6 +56,8 @@ class Updates:
                 self.failed[key] = SetError("invalidPatch", str(error))
             except SetError as error:
                 self.failed[key] = error
+                if id is None or self._refers(patch):
+                    self._referring[key] = patch
             else:
                 try:
                     self._apply(change)
@@ -62,6 +65,14 @@ class Updates:
                     self.failed[key] = _as_set_error(error)
                     self._refused[key] = change
         self._write()
+
+    def _refers(self, patch: Record) -> bool:
+        """Whether a patch holds a creation reference."""
+        return any(
+            "/#" in pointer or any(True for _ in references_in(value))
+            for pointer, value in patch.items()
+            if pointer.partition("/")[0] in self._xrefs
+        )
 
     def _read(self, update: Mapping[str, Record], ids: list[str]) -> None:
         """Reads once what all patches need."""
@@ -72,7 +83,8 @@ class Updates:
                 prop = self._kind.props.get(name)
                 if prop is not None and not prop.computed:
                     names[name] = None
-        self._old = {record["id"]: record for record in self._txn.get(self._kind.name, ids, list(names))}
+        for record in self._txn.get(self._kind.name, ids, list(names)):
+            self._old[record["id"]] = {**self._old.get(record["id"], {}), **record}
 
     def _change(self, id: str, patch: Record) -> _Change:
         """What a patch does. Raises PatchError, or SetError when the declaration does not allow it."""
@@ -134,9 +146,12 @@ class Updates:
         before = self.updated.get(change.id)
         self.updated[change.id] = {**(before or {}), **told} or None
 
-    def retry(self) -> None:
+    def retry(self, going: set[str]) -> bool:
         """Tries again what the type's rules refused, once the call has done all else, because what is right in the final state
-        is right (RFC 8620 section 5.3): one by one, the last first, and then together those that want what each other has."""
+        is right (RFC 8620 section 5.3): one by one, the last first, and then together those that want what each other has; and
+        what refers to a record that was created only after it had been refused. Answers whether anything was updated."""
+        before = len(self.failed)
+        self._refer_again(going)
         for key in reversed(list(self._refused)):
             try:
                 self._apply(self._again(self._refused[key]))
@@ -147,6 +162,15 @@ class Updates:
         changes = _swapping({key: self._again(change) for key, change in self._refused.items()})
         if changes:
             self._together(changes)
+        return len(self.failed) < before
+
+    def _refer_again(self, going: set[str]) -> None:
+        """Makes changes of those patches whose references can be told by now."""
+        referring, self._referring = self._referring, {}
+        for key in referring:
+            del self.failed[key]
+        if referring:
+            self.run(referring, going)
 
     def _together(self, changes: Mapping[str, _Change]) -> None:
         """Writes the changes, validates each against all, and takes them back when any stays wrong."""

@@ -226,3 +226,10 @@ def test_standard_methods_may_be_passed_too(api: Any) -> None:
     methods = [method for kind in types for method in standard_methods(kind)]
     engine = Engine(types, methods, api.engine.capabilities.values(), Limits())
     assert len(engine.methods) == len(methods) == 8
+
+
+def test_the_sentence_about_a_reference_ends_once(api: Any) -> None:
+    reference = {"resultOf": "0", "name": "Core/echo", "path": "/list/6"}
+    _, (name, error, _) = api.batch(["Core/echo", {"list": [1]}, "0"], ["Core/echo", {"#x": reference}, "1"])
+    assert (name, error["type"]) == ("error", "invalidResultReference")
+    assert error["description"] == '"#x" does not resolve: "6" is no index of an array of 1.'

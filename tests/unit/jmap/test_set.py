@@ -326,3 +326,45 @@ def test_what_was_rolled_back_is_no_creation(api: Any) -> None:
     )
     assert responses[0][0] == "error"
     assert responses[1][1]["notCreated"]["l"]["properties"] == ["parentId"]
+
+
+def test_what_refers_to_a_creation_that_waited_is_done_too(api: Any) -> None:
+    old, other = api.create(name="new"), api.create(name="other")
+    result = api(
+        "Folder/set",
+        create={"child": {"name": "child", "parentId": "#k"}, "k": {"name": "new"}},
+        update={other: {"parentId": "#k", "order": 3}, "#child": {"order": 4}},
+        destroy=[old],
+    )
+    assert (result["notCreated"], result["notUpdated"], result["destroyed"]) == (None, None, [old])
+    new, child = (result["created"][key]["id"] for key in ("k", "child"))
+    assert [api.folder(id)["parentId"] for id in (child, other)] == [new, new]
+    assert [api.folder(id)["order"] for id in (child, other)] == [4, 3]
+
+
+def test_a_parent_goes_when_its_child_could_move_in_the_end(api: Any) -> None:
+    parent, taken = api.create(name="parent"), api.create(name="name")
+    child = api.create(name="name", parentId=parent)
+    result = api("Folder/set", update={child: {"parentId": None}}, destroy=[taken, parent])
+    assert (result["notUpdated"], result["notDestroyed"]) == (None, None)
+    assert sorted(result["destroyed"]) == sorted([taken, parent])
+    assert [one["id"] for one in api("Folder/get")["list"]] == [child]
+
+
+def test_what_refers_to_a_creation_that_never_came_is_refused(api: Any) -> None:
+    taken, other = api.create(name="a"), api.create(name="b")
+    result = api(
+        "Folder/set",
+        create={"k": {"name": "a"}, "child": {"name": "c", "parentId": "#k"}},
+        update={other: {"parentId": "#k"}, "#k": {"order": 1}, "#child": {"parentId": taken}},
+    )
+    assert {key: error["type"] for key, error in result["notCreated"].items()} == {
+        "k": "alreadyExists",
+        "child": "invalidProperties",
+    }
+    assert {key: error["type"] for key, error in result["notUpdated"].items()} == {
+        other: "invalidProperties",
+        "#k": "notFound",
+        "#child": "notFound",
+    }
+    assert result["oldState"] == result["newState"]

@@ -328,3 +328,46 @@ def test_query_changes_follow_a_new_mailbox(world: World) -> None:
     id = world.mailbox("Aardvark")
     changes = world.call("Mailbox/queryChanges", sort=BY_NAME, sinceQueryState=state)
     assert changes["added"] == [{"id": id, "index": 0}]
+
+
+# ---- RFC 8620 section 5.3: whoever knows oldState knows newState with this response
+
+
+def test_a_set_tells_the_counters_that_it_moves_elsewhere(world: World) -> None:
+    inbox, trash, mailbox = world.role("inbox"), world.role("trash"), world.mailbox("m")
+    world.email(inbox, thread="t1", keywords=["$seen"])
+    world.email(mailbox, thread="t1")
+    role = world.call("Mailbox/set", update={trash: {"role": None}, mailbox: {"role": "trash"}})
+    assert role["updated"] == {trash: None, mailbox: None, inbox: {"unreadThreads": 0}}
+    back = world.call("Mailbox/set", update={mailbox: {"role": None}, trash: {"role": "trash"}})
+    assert back["updated"] == {trash: None, mailbox: None, inbox: {"unreadThreads": 1}}
+    gone = world.call("Mailbox/set", destroy=[mailbox], onDestroyRemoveEmails=True)
+    assert (gone["updated"], gone["destroyed"]) == ({inbox: {"unreadThreads": 0}}, [mailbox])
+    told = world.call("Mailbox/changes", sinceState=gone["oldState"])
+    assert (told["updated"], told["destroyed"], told["newState"]) == ([inbox], [mailbox], gone["newState"])
+    assert world.sound()
+
+
+def test_a_set_tells_the_counters_of_what_it_updates(world: World) -> None:
+    inbox, trash, mailbox = world.role("inbox"), world.role("trash"), world.mailbox("m")
+    world.email(inbox, thread="t1", keywords=["$seen"])
+    world.email(mailbox, thread="t1", keywords=["$seen"])
+    world.email(inbox, thread="t1")
+    assert world.counts(mailbox) == (1, 0, 1, 1)
+    answer = world.call("Mailbox/set", update={trash: {"role": None}, mailbox: {"role": "trash", "sortOrder": 5}})
+    assert answer["updated"] == {trash: None, mailbox: {"unreadThreads": 0}}
+    assert world.counts(mailbox) == (1, 0, 1, 0)
+
+
+def test_a_mailbox_is_replaced_with_what_lies_below_it(world: World) -> None:
+    old, child = world.mailbox("Lists", role="memos"), world.mailbox("Other")
+    answer = world.call(
+        "Mailbox/set",
+        create={"sub": {"name": "Sub", "parentId": "#new"}, "new": {"name": "Lists", "role": "memos"}},
+        update={child: {"parentId": "#new"}},
+        destroy=[old],
+    )
+    assert (answer["notCreated"], answer["notUpdated"], answer["notDestroyed"]) == (None, None, None)
+    new, sub = answer["created"]["new"]["id"], answer["created"]["sub"]["id"]
+    listed = world.call("Mailbox/get", ids=[child, sub], properties=["parentId"])["list"]
+    assert [mailbox["parentId"] for mailbox in listed] == [new, new]
