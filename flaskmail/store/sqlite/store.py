@@ -18,7 +18,7 @@ from flaskmail.errors import AccountMissing, OverQuota, StoreError
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.storage import Finding
 from flaskmail.store.sqlite import migrations
-from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, make_folder, sync_folder
+from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, make_folder, sync_folder
 from flaskmail.store.sqlite.connections import PAGE_SIZE, Connection, Pool, require_sqlite, translated
 from flaskmail.store.sqlite.grouping import Group
 from flaskmail.store.sqlite.locks import Locks, Waiter, too_late
@@ -247,8 +247,7 @@ class SqliteStore:
             if len(octets) != size:
                 raise StoreError(f"there are {len(octets)} octets to store instead of {size}")
             sha = hashlib.sha256(octets).digest()
-            with self.write(account_id) as txn:
-                return txn.keep_blob(sha, size, octets, quota)
+            return self._keep(account_id, sha, size, octets, quota)
         self.pool.prepare(account_id)
         # Refused before it is written.
         if quota is not None and size > quota:
@@ -258,10 +257,20 @@ class SqliteStore:
         try:
             if incoming.size != size:
                 raise StoreError(f"there are {incoming.size} octets to store instead of {size}")
-            with self.write(account_id) as txn:
-                return txn.keep_blob(incoming.sha, size, incoming, quota)
+            return self._keep(account_id, incoming.sha, size, incoming, quota)
         finally:
             incoming.discard()
+
+    def _keep(self, account_id: str, sha: bytes, size: int, data: bytes | Incoming, quota: int | None) -> str:
+        try:
+            with self.write(account_id) as txn:
+                return txn.keep_blob(sha, size, data, quota)
+        except OverQuota:
+            # RFC 8620 section 6: over quota, what nothing refers to goes; here, what has had its hour (section 6.1).
+            if quota is None or size > quota or not sweep(self, account_id, 0, unfinished=False):
+                raise
+        with self.write(account_id) as txn:
+            return txn.keep_blob(sha, size, data, quota)
 
     def _check_room(self, size: int) -> None:
         status = os.statvfs(self.root)

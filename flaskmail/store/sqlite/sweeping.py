@@ -16,9 +16,9 @@ HOUR = 3600
 _BATCH = 500
 
 
-def sweep(store: SqliteStore, account_id: str, older_than: float) -> int:
-    """Removes unreferenced blobs uploaded more than ``older_than`` seconds ago, and files as old that belong to no blob.
-    Answers how many blobs went."""
+def sweep(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> int:
+    """Removes unreferenced blobs uploaded more than ``older_than`` seconds ago, and files as old that belong to no blob;
+    those of uploads that never ended too, unless told not to. Answers how many blobs went."""
     # RFC 8620 section 6.1: an unreferenced blob must not be deleted for at least an hour.
     older_than = max(older_than, HOUR)
     removed = 0
@@ -33,11 +33,11 @@ def sweep(store: SqliteStore, account_id: str, older_than: float) -> int:
         if len(rows) < _BATCH:
             break
     # Files go after their rows, never before: what dies in between is a file without a row.
-    sweep_files(store, account_id, older_than)
+    sweep_files(store, account_id, older_than, unfinished=unfinished)
     return removed
 
 
-def sweep_files(store: SqliteStore, account_id: str, older_than: float) -> list[str]:
+def sweep_files(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> list[str]:
     """Removes files that no row names and that are older than ``older_than`` seconds (unfinished ones: at least an hour).
     Answers their names."""
     files = store.files(account_id)
@@ -56,7 +56,7 @@ def sweep_files(store: SqliteStore, account_id: str, older_than: float) -> list[
                 if not _named(txn.connection.db, sha):
                     path.unlink(missing_ok=True)
                     removed.append(path.name)
-    for path in files.temporary():
+    for path in files.temporary() if unfinished else ():
         if _age(path) > max(older_than, HOUR):
             path.unlink(missing_ok=True)
             removed.append(path.name)

@@ -222,3 +222,26 @@ def test_paths_are_those_of_the_hash(store: SqliteStore) -> None:
     assert isinstance(info.path, Path)
     assert info.path.parent.parent.parent == store.folder("a1") / "blobs"
     assert info.path.name[:4] == info.path.parent.parent.name + info.path.parent.name
+
+
+@pytest.mark.parametrize("size", [50_000, 150_000])
+def test_an_upload_over_quota_takes_the_room_of_what_nobody_refers_to(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    kept = store.put_blob("a1", b"k" * size, size)
+    with store.write("a1") as txn:
+        note(txn, attachment=kept)
+    old = store.put_blob("a1", b"o" * size, size)
+    quota = 2 * size + 100
+    with pytest.raises(OverQuota):
+        store.put_blob("a1", b"n" * size, size, quota=quota)
+    later(monkeypatch, 3700)
+    new = store.put_blob("a1", b"n" * size, size, quota=quota)
+    with store.read("a1") as reader:
+        assert reader.blob(old) is None
+        assert reader.blob(kept) is not None
+        assert reader.read_blob(new) == b"n" * size
+        assert reader.used() == 2 * size
+    with pytest.raises(OverQuota):
+        store.put_blob("a1", b"m" * size, size, quota=quota)
+    assert store.verify("a1") == []
