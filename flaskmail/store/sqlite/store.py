@@ -24,7 +24,7 @@ from flaskmail.store.sqlite.grouping import Group
 from flaskmail.store.sqlite.locks import Locks, Waiter, too_late
 from flaskmail.store.sqlite.plan import Plans
 from flaskmail.store.sqlite.reading import SqliteReader
-from flaskmail.store.sqlite.sweeping import sweep, tidy, untouched
+from flaskmail.store.sqlite.sweeping import has_old, sweep, tidy, untouched
 from flaskmail.store.sqlite.verifying import verify
 from flaskmail.store.sqlite.writing import SqliteTxn
 from flaskmail.values.ids import is_id
@@ -267,8 +267,9 @@ class SqliteStore:
                 return txn.keep_blob(sha, size, data, quota)
         except OverQuota:
             # RFC 8620 section 6: over quota, what nothing refers to goes; here, what has had its hour (section 6.1).
-            if quota is None or size > quota or not sweep(self, account_id, 0, unfinished=False):
+            if quota is None or size > quota or not has_old(self, account_id):
                 raise
+        sweep(self, account_id, 0, unfinished=False)
         with self.write(account_id) as txn:
             return txn.keep_blob(sha, size, data, quota)
 

@@ -37,6 +37,15 @@ def sweep(store: SqliteStore, account_id: str, older_than: float, *, unfinished:
     return removed
 
 
+def has_old(store: SqliteStore, account_id: str) -> bool:
+    """Whether an unreferenced blob has had its hour: a look that takes no turn."""
+    with store.read(account_id) as reader:
+        found = reader.connection.db.execute(
+            "SELECT 1 FROM blob WHERE refs = 0 AND uploaded < ? LIMIT 1", (int(time.time() - HOUR),)
+        ).fetchone()
+    return found is not None
+
+
 def sweep_files(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> list[str]:
     """Removes files that no row names and that are older than ``older_than`` seconds (unfinished ones: at least an hour).
     Answers their names."""
