@@ -6,6 +6,7 @@ import logging
 import os
 import ssl
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -50,7 +51,7 @@ _OUTGOING = "flaskmail.outgoing"
 _FURTHER = "flaskmail.further"
 _APPLIED = "flaskmail.applied"
 _READABLE = "flaskmail.readable"
-_ASKED = "flaskmail.asked"
+_PLAN = "flaskmail.plan"
 
 Source = Mapping[str, Any] | Callable[[], Policy]
 """The settings, or what makes the policy anew in every process that serves."""
@@ -86,8 +87,11 @@ class HttpPolicy:
         options = dict(options or {})
         loaded = load_plugins(builtin.PLUGINS, explicit=plugins, installed=False, configured=options)
         self._surroundings = Surroundings(lookups, tls, plugins=loaded, options=options)
-        self._make: Callable[[], Policy] | None = None
+        self._source: Source | None = None
         self._policy: Policy | None = None
+        # Whoever renews later has read the settings later.
+        self._turn = threading.RLock()
+        self._follows_forks = False
         self._counters: Counters | None = None
         self._counted_in = counters
         self._answered = answered
@@ -101,26 +105,30 @@ class HttpPolicy:
             self.init_app(app)
 
     def _take(self, settings: Source) -> None:
-        if not isinstance(settings, Mapping):
-            self._make = settings
+        if isinstance(settings, Mapping):
+            self._policy = self._made_of(settings)
+        self._follow(settings)
+
+    def _follow(self, source: Source) -> None:
+        self._source = source
+        if not isinstance(source, Mapping) and not self._follows_forks:
             # A process that is forked later asks anew: the settings may have been read again in between.
-            anew = weakref.WeakMethod(self._forget)
+            self._follows_forks, anew = True, weakref.WeakMethod(self._forget)
             os.register_at_fork(after_in_child=lambda: (forget := anew()) and forget())
-        else:
-            self._policy = from_mapping(settings, self._surroundings)
-            self._prepare(self._policy)
-        if self._counted_in is None:
+        if self._counted_in is None and self._counters is None:
             # Made before the server forks, so that its workers share it.
             self._counters = Counters()
 
     def _forget(self) -> None:
-        self._policy = None
+        self._turn = threading.RLock()
+        if not isinstance(self._source, Mapping):
+            self._policy = None
 
     def init_app(self, app: Flask, settings: Source | None = None) -> None:
         """Applies the policy to this application. settings: when they were not given before. ConfigError as for the class."""
         if settings is not None:
             self._take(settings)
-        elif self._policy is None and self._make is None:
+        elif self._source is None:
             self._take({})
         # Functions are called last to first: ours sees what all others have set.
         app.after_request_funcs.setdefault(None, []).insert(0, leave)
@@ -133,18 +141,49 @@ class HttpPolicy:
         """The settings, ready. ConfigError when they are wrong."""
         policy = self._policy
         if policy is None:
-            if self._make is None:
-                raise RuntimeError("HttpPolicy has no settings yet")
-            policy = self._policy = self._make()
-            self._prepare(policy)
+            with self._turn:
+                policy = self._policy
+                if policy is None:
+                    if self._source is None:
+                        raise RuntimeError("HttpPolicy has no settings yet")
+                    policy = self._policy = self._made_of(self._source)
         return policy
 
     def prepare(self) -> None:
         """Makes the policy of this process now, not at the first request. ConfigError when its settings are wrong."""
-        self._policy = None if self._make is not None else self._policy
-        self._prepare(self.policy)
+        if self._source is not None and not isinstance(self._source, Mapping):
+            self._policy = None
+        self._ready(self.policy)
 
-    def _prepare(self, policy: Policy) -> None:
+    def renew(self, settings: Source | None = None) -> Policy:
+        """Puts new settings into force in this process, while it serves; answers the policy that is in force from now on.
+
+        settings: what takes the place of what was given before, in the same forms; None to read that again: a function is
+        called anew, a mapping is looked at anew. Every setting of ``[server.http]`` follows, the names that ``key_get`` finds
+        with a function. Each request is decided by one policy from its beginning to its end: those that came in before keep
+        the old one. Rate limits keep what they have counted: it is the time until a client has all its requests again.
+
+        ConfigError, or whatever else the function raises, when they are wrong: then everything stays as it was. Other
+        processes see nothing of it: each calls this for itself. Safe to call in any thread, also at the same time: whoever
+        comes last has read the settings last. It takes about a millisecond, and requests do not wait for it."""
+        with self._turn:
+            source = self._source if settings is None else settings
+            if source is None:
+                raise RuntimeError("HttpPolicy has no settings yet")
+            policy = self._made_of(source)
+            if settings is not None:
+                self._follow(settings)
+            self._policy = policy
+            # What is said once is said again when it holds under the new settings.
+            self._warned &= {*policy.warnings, "scheme", "path"}
+        return policy
+
+    def _made_of(self, source: Source) -> Policy:
+        policy = from_mapping(source, self._surroundings) if isinstance(source, Mapping) else source()
+        self._ready(policy)
+        return policy
+
+    def _ready(self, policy: Policy) -> None:
         policy.spend = self._spend_for
         for sentence in policy.warnings:
             self._warn(sentence, sentence)
@@ -205,7 +244,7 @@ class HttpPolicy:
             client, answer = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
         for name in sent:
             del environ[name]
-        environ[POLICY], environ[PEER], environ[CLIENT] = self, peer, client
+        environ[POLICY], environ[_PLAN], environ[PEER], environ[CLIENT] = self, policy, peer, client
         environ["wsgi.url_scheme"], address = client.scheme, client.address
         if address is not None:
             environ["REMOTE_ADDR"] = address
@@ -224,8 +263,6 @@ class HttpPolicy:
             else:
                 out = self._asked_outgoing(hooks.cors_decision, policy, environ, path, origin)
         environ[_OUTGOING] = out
-        if hooks.response_headers is not None:
-            environ[_ASKED] = policy
         if answer is None:
             if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
                 answer = self._preflight(policy, environ, path, origin)
@@ -288,7 +325,8 @@ class HttpPolicy:
         return decision.wait
 
     def _spend_for(self, environ: Environ, principal: Any) -> RateDecision:
-        limit = self.policy.anonymous if principal is None else self.policy.account
+        policy: Policy = environ[_PLAN]
+        limit = policy.anonymous if principal is None else policy.account
         if limit is None:
             return RateDecision()
         wait = self._spend(environ, limit, environ[CLIENT].key if principal is None else principal.id)
@@ -423,7 +461,7 @@ class HttpPolicy:
     # ---- for views
     def base_url(self, environ: Environ) -> str:
         """The public base URL for the request of this environ, without a slash at its end."""
-        url = self.policy.url
+        url: UrlRule = environ[_PLAN].url
         base = url.base(environ, environ[CLIENT])
         return base + environ.get("SCRIPT_NAME", "") if url.is_default else base
 
@@ -434,9 +472,10 @@ class HttpPolicy:
 
     def spend_account(self, environ: Environ, principal: Any) -> None:
         """Counts a request of a principal whose credentials are right. Raises RequestError 429."""
-        asked, limit = self.policy.hooks.rate_limit, self.policy.account
+        policy: Policy = environ[_PLAN]
+        asked, limit = policy.hooks.rate_limit, policy.account
         if asked is not None:
-            wait = self._asked_rate(asked, self.policy, environ, principal)
+            wait = self._asked_rate(asked, policy, environ, principal)
         elif limit is None:
             return
         else:
@@ -456,8 +495,9 @@ def leave(response: Response) -> Response:
     out: Outgoing | None = environ.get(_OUTGOING)
     if out is not None:
         headers: list[Header] = response.headers._list
-        if _ASKED in environ:
-            out = with_headers(environ[_ASKED], now, out, response.status_code, headers)
+        policy: Policy = environ[_PLAN]
+        if policy.hooks.response_headers is not None:
+            out = with_headers(policy, now, out, response.status_code, headers)
         added = out.added(headers)
         if added is None:
             headers[:] = out.merged(headers, keep=KEEP in environ)
@@ -476,8 +516,9 @@ def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[by
 
 def _joined(out: Outgoing, headers: list[Header], environ: Environ, status: str) -> list[Header]:
     further = environ.get(_FURTHER, ())
-    if _ASKED in environ:
-        out = with_headers(environ[_ASKED], request_of(environ), out, int(status[:3]), headers)
+    policy: Policy = environ[_PLAN]
+    if policy.hooks.response_headers is not None:
+        out = with_headers(policy, request_of(environ), out, int(status[:3]), headers)
     added = out.added(headers)
     if added is None:
         return [*out.merged(headers, keep=KEEP in environ), *further]
