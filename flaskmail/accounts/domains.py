@@ -37,6 +37,16 @@ def add_domain(execute: Callable[..., list[Row]], name: str, description: str = 
     return bool(made)
 
 
+_ALL = "SELECT name, description, created, (SELECT count(*) FROM principal WHERE domain=domain.name) FROM domain"
+_MATCHING = " WHERE (instr(name, ?1) OR instr(lower(description), ?1) OR ?1='') AND (?2 IS NULL OR name=?2)"
+_COUNT = "SELECT count(*) FROM domain" + _MATCHING
+
+
+def _limit(limit: int | None) -> int:
+    # SQLite reads a negative LIMIT as none.
+    return -1 if limit is None else limit
+
+
 class Domains:
     """Domains in ``control.db``."""
 
@@ -45,22 +55,29 @@ class Domains:
 
     def all(self) -> list[Domain]:
         """All of them, by name."""
-        return [
-            Domain(*row)
-            for row in self._database.rows(
-                "SELECT name, description, created, (SELECT count(*) FROM principal WHERE domain=domain.name)"
-                " FROM domain ORDER BY name"
-            )
-        ]
+        return self.page()[0]
 
-    def get(self, name: str) -> Domain:
-        """Raises BadName or UnknownName (with the nearest name)."""
+    def page(
+        self, text: str = "", *, start: int = 0, limit: int | None = None, within: str | None = None
+    ) -> tuple[list[Domain], int]:
+        """(domains by name, how many there are without start and limit).
+
+        text: only those with it in their name or description, whatever its case. limit: None for no limit. within: only
+        the domain of this name."""
+        values = (text.lower(), within)
+        found = self._database.rows(
+            _ALL + _MATCHING + " ORDER BY name LIMIT ?3 OFFSET ?4", (*values, _limit(limit), start)
+        )
+        count = self._database.row(_COUNT, values)
+        return [Domain(*row) for row in found], 0 if count is None else count[0]
+
+    def get(self, name: str, *, within: str | None = None) -> Domain:
+        """within: only this domain exists for who asks. Raises BadName or UnknownName (with the nearest name)."""
         wanted = domain_name(name)
-        every = self.all()
-        for domain in every:
-            if domain.name == wanted:
-                return domain
-        raise UnknownName("domain", wanted, (d.name for d in every))
+        row = self._database.row(_ALL + " WHERE name=?1 AND (?2 IS NULL OR name=?2)", (wanted, within))
+        if row is None:
+            raise UnknownName("domain", wanted, (domain.name for domain in self.page(within=within)[0]))
+        return Domain(*row)
 
     def create(self, name: str, description: str = "") -> Domain:
         """Raises BadName or NameTaken."""
@@ -70,15 +87,21 @@ class Domains:
                 raise NameTaken(f"the domain {wanted!r} exists already")
         return self.get(wanted)
 
+    def update(self, name: str, *, description: str) -> Domain:
+        """Replaces the description. Raises BadName or UnknownName."""
+        domain = self.get(name)
+        with self._database.write() as execute:
+            if not execute("UPDATE domain SET description=? WHERE name=? RETURNING 1", (description, domain.name)):
+                raise UnknownName("domain", domain.name, ())
+        return self.get(domain.name)
+
     def delete(self, name: str) -> Domain:
-        """Raises UnknownName, or InUse while it has accounts."""
+        """Removes the domain with its DKIM keys. Raises BadName or UnknownName, or InUse while it has accounts."""
         domain = self.get(name)
         try:
             with self._database.write() as execute:
                 execute("DELETE FROM domain WHERE name=?", (domain.name,))
         except apsw.ConstraintError:
-            raise InUse(
-                f"the domain {domain.name!r} still has {domain.accounts} account{'s' * (domain.accounts != 1)}:"
-                " delete them first"
-            ) from None
+            held = f"{domain.accounts} account{'s' * (domain.accounts != 1)}" if domain.accounts else "accounts"
+            raise InUse(f"the domain {domain.name!r} still has {held}: delete them first") from None
         return domain
