@@ -39,7 +39,7 @@ def add_domain(execute: Callable[..., list[Row]], name: str, description: str = 
 
 _ALL = "SELECT name, description, created, (SELECT count(*) FROM principal WHERE domain=domain.name) FROM domain"
 _MATCHING = " WHERE (instr(name, ?1) OR instr(lower(description), ?1) OR ?1='') AND (?2 IS NULL OR name=?2)"
-_COUNT = "SELECT count(*) FROM domain" + _MATCHING
+_COUNT = "SELECT count(*) FROM domain" + _MATCHING  # noqa: S608
 
 
 def _limit(limit: int | None) -> int:
