@@ -266,6 +266,19 @@ def authenticate(server: Any, request: Any, credentials: Credentials) -> Any:
     """
 
 
+@_hook("collect", "The request is refused with 403.", check=_of(Denied))
+def authorize(server: Any, principal: Any, permission: str, resource: Mapping[str, Any]) -> Denied | None:
+    """Must this not be done, although the principal has the permission?
+
+    principal: a ``Principal`` whose ``grant`` tells with which credential it came; permission: one of
+    ``flaskmail.accounts.permissions.PERMISSIONS``; resource: what it is about, as far as that is known, such as
+    ``{"type": "individual", "name": "alice@example.org"}``. Only asked for what the permissions allow: nobody gets more
+    than he has. One ``Denied`` is enough to refuse; None: no opinion.
+
+    Provisional since 0.1.
+    """
+
+
 @_hook("collect", "The plugin's members are left out.", isolated=True, check=members)
 def discovery_metadata(server: Any, document: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Further members of a document that clients start from.

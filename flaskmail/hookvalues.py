@@ -118,9 +118,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Credentials that a plugin knows to be wrong: 401, whatever others would say. detail: a sentence for the client."""
+    """A plugin refuses: credentials are wrong (401), or something may not be done (403), whatever others would say. detail: a
+    sentence for the client; without one it reads what goes with the status."""
 
-    detail: str = "The credentials are wrong."
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 
 from flaskmail import builtin, config
 from flaskmail.accounts.authentication import parse_basic
+from flaskmail.accounts.authorization import Access, lacking
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
@@ -94,6 +95,7 @@ class _Parts:
         self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
         self.session_extras = SessionExtras(self.plugins, silent)
         self.authenticate = ask(self.plugins, "authenticate")
+        self.authorize = ask(self.plugins, "authorize")
         self.observe = ask(self.plugins, "observe")
 
     def engine(self, settings: Settings) -> Engine:
@@ -120,7 +122,7 @@ class _Process:
         self.session = lru_cache(maxsize=1000)(self._session)
 
     def _accounts(self, principal: Principal) -> Mapping[str, AccountAccess]:
-        if principal.admin:
+        if not principal.has_mail:
             return MappingProxyType({})
         quota = self.settings.account.quota if principal.quota is None else principal.quota
         return MappingProxyType({principal.id: AccountAccess(principal.id, principal.name, quota=quota)})
@@ -240,7 +242,7 @@ class Server:
         if not isinstance(found, (Principal, Denied)):
             log.error("a plugin answered authenticate with %s, no Principal", type(found).__name__)
             raise RequestError(503, "Credentials cannot be checked now.", headers={"Retry-After": "5"})
-        raise RequestError(401, found.detail if isinstance(found, Denied) else Denied().detail)
+        raise RequestError(401, (isinstance(found, Denied) and found.detail) or "The credentials are wrong.")
 
     def _attempt(self, authorization: str, address: str, status: int) -> dict[str, object]:
         credentials = Credentials(authorization, address)
@@ -254,6 +256,29 @@ class Server:
             if name is not None and self.directory.principals.secret(name) is None:
                 name = None
         return {"client": address or None, "scheme": credentials.scheme, "account": name, "status": status}
+
+    def access_of(self, principal: Principal) -> Access:
+        """What the principal may do now, with the grant it comes with, and in which domain."""
+        return self._now.directory.authority.access_of(principal)
+
+    def authorize(self, principal: Principal, permission: str, resource: Mapping[str, object] | None = None) -> Access:
+        """The principal's access when it has the permission and no plugin objects. resource: what it is about, for plugins.
+
+        RequestError 403 whose detail and member ``permission`` name what is missing."""
+        access = self.access_of(principal)
+        if not access.may(permission):
+            raise lacking(permission)
+        ask_plugins = self._parts.authorize
+        if ask_plugins is not None:
+            try:
+                denied = ask_plugins(self, principal, permission, dict(resource or {}))
+            except HookFailed:
+                raise RequestError(
+                    403, "Whether this is allowed cannot be found out now.", extra={"permission": permission}
+                ) from None
+            if denied:
+                raise RequestError(403, denied[0].detail or "This is not allowed.", extra={"permission": permission})
+        return access
 
     # ---- what has happened
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flaskmail.accounts.authentication import Authenticator
+from flaskmail.accounts.authorization import Authority
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.domains import Domains
 from flaskmail.accounts.passwords import Passwords
@@ -16,7 +17,8 @@ from flaskmail.config.settings import Authentication
 
 
 class Directory:
-    """domains, principals, tokens: what ``<data>/control.db`` holds; passwords: hashing; authenticator: who a request comes from.
+    """domains, principals, tokens: what ``<data>/control.db`` holds; passwords: hashing; authenticator: who a request comes
+    from; authority: what somebody may do.
 
     Nothing is opened before it is used; safe among threads, processes, and across fork.
     """
@@ -28,6 +30,7 @@ class Directory:
         self.domains = Domains(self._database)
         self.principals = Principals(self._database)
         self.tokens = Tokens(self._database)
+        self.authority = Authority(self._database)
         self.passwords = Passwords(settings.argon2)
         self.authenticator = Authenticator(
             self._database,
@@ -35,6 +38,7 @@ class Directory:
             self.tokens,
             self._throttle,
             self.passwords,
+            self.authority,
             ttl=settings.cache_ttl,
             basic=settings.basic,
         )

@@ -1,23 +1,31 @@
-"""Principals: those who can sign in. Every one but ``admin`` has a mail account with the same id."""
+"""Principals: those who can sign in, and what stands beside them: groups, lists, roles, API keys."""
 
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 import apsw
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import add_domain, now
 from flaskmail.accounts.faults import NameTaken, UnknownName
+from flaskmail.accounts.grants import WHOLE, Grant
 from flaskmail.accounts.names import ADMIN, account_name
+
+PrincipalType = Literal["individual", "group", "list", "role", "apiKey"]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """id: the accountId; name: the address in lower case, or ``admin``; quota: octets, None for the server's default;
-    created: a UTCDate. ``admin`` manages the server and has no mail account."""
+    """id: the accountId; name: the address in lower case, or ``admin``, or the plain name of a role or an API key; quota: octets,
+    None for the server's default; created: a UTCDate; roles: names of built-in roles and ids of others; domain: to which it
+    belongs, None for the whole server; grant: the credential it came with, or everything where nobody came.
+
+    Individuals have a mail account with the same id, but for ``admin``, who manages the server."""
 
     id: str
     name: str
@@ -26,6 +34,15 @@ class Principal:
     disabled: bool
     quota: int | None
     created: str
+    type: PrincipalType = "individual"
+    roles: tuple[str, ...] = ()
+    domain: str | None = None
+    grant: Grant = WHOLE
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether it has a mail account."""
+        return self.type == "individual" and self.domain is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +59,54 @@ def new_account_id() -> str:
     return "a" + base64.b32encode(secrets.token_bytes(15)).decode().lower()
 
 
-def _stamp() -> int:
+def new_stamp() -> int:
+    """What changes with the password."""
     return secrets.randbits(62)
 
 
-_ALL = "SELECT id, name, description, admin, disabled, quota, created, password, stamp FROM principal"
-_BY_NAME = _ALL + " WHERE name=?"
-_BY_ID = _ALL + " WHERE id=?"
-_BY_ORDER = _ALL + " ORDER BY name"
+COLUMNS = (
+    "p.id, COALESCE(p.label, p.name), p.description, p.admin, p.disabled, p.quota, p.created, p.type, p.roles, p.domain"
+)
+"""What ``principal_of`` reads, of a table principal that is called p."""
+WIDTH = 10
+"""How many columns that is."""
+
+_ALL = "SELECT " + COLUMNS + ", p.password, p.stamp FROM principal p"  # noqa: S608 - columns of ours
+# Names of individuals, groups and lists are unique; what has a plain name goes by its id here.
+_BY_NAME = _ALL + " WHERE p.name=? AND p.type='individual'"
+_BY_ID = _ALL + " WHERE p.id=?"
+_BY_ORDER = _ALL + " WHERE p.type='individual' ORDER BY p.name"
 
 
-def principal_of(row: Row) -> Principal:
-    """From the seven columns in the order of the fields."""
-    id, name, description, admin, disabled, quota, created = row
-    return Principal(id, name, description, bool(admin), bool(disabled), quota, created)
+def principal_of(row: Row, grant: Grant = WHOLE) -> Principal:
+    """From the values of ``COLUMNS``, with the grant it comes with."""
+    id, name, description, admin, disabled, quota, created, type, roles, domain = row
+    roles = tuple(json.loads(roles))
+    return Principal(id, name, description, bool(admin), bool(disabled), quota, created, type, roles, domain, grant)
 
 
 class Principals:
-    """Principals in ``control.db``. Passwords come in as PHC strings (:mod:`flaskmail.accounts.passwords`)."""
+    """Those who have an account, in ``control.db``; :mod:`flaskmail.accounts.entries` has principals of all types.
+
+    Passwords come in as PHC strings (:mod:`flaskmail.accounts.passwords`)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self) -> list[Principal]:
         """All of them, by name."""
-        return [principal_of(row[:7]) for row in self._database.rows(_BY_ORDER)]
+        return [principal_of(row[:WIDTH]) for row in self._database.rows(_BY_ORDER)]
 
     def get(self, name: str) -> Principal:
         """By name. Raises BadName or UnknownName (with the nearest name)."""
         wanted, _ = account_name(name)
         found = self.secret(wanted)
         if found is None:
-            raise UnknownName("account", wanted, (row[0] for row in self._database.rows("SELECT name FROM principal")))
+            raise UnknownName(
+                "account",
+                wanted,
+                (row[0] for row in self._database.rows("SELECT name FROM principal WHERE type='individual'")),
+            )
         return found.principal
 
     def secret(self, name: str) -> Secret | None:
@@ -86,7 +119,7 @@ class Principals:
 
     def _secret(self, sql: str, value: str) -> Secret | None:
         row = self._database.row(sql, (value,))
-        return None if row is None else Secret(principal_of(row[:7]), row[7], row[8])
+        return None if row is None else Secret(principal_of(row[:WIDTH]), row[WIDTH], row[WIDTH + 1])
 
     def add(
         self, id: str, name: str, password: str, *, description: str = "", quota: int | None = None
@@ -101,10 +134,26 @@ class Principals:
                 if domain is not None:
                     made = add_domain(execute, domain)
                 execute(
-                    "INSERT INTO principal(id, name, domain, description, admin, disabled, quota, created, password, stamp)"
-                    " VALUES(?,?,?,?,?,0,?,?,?,?)",
-                    (id, wanted, domain, description, int(wanted == ADMIN), quota, now(), password, _stamp()),
+                    "INSERT INTO principal(id, name, domain, description, admin, disabled, quota, created, password, stamp,"
+                    " roles) VALUES(?,?,?,?,?,0,?,?,?,?,?)",
+                    (
+                        id,
+                        wanted,
+                        domain,
+                        description,
+                        int(wanted == ADMIN),
+                        quota,
+                        now(),
+                        password,
+                        new_stamp(),
+                        json.dumps(["admin" if wanted == ADMIN else "user"]),
+                    ),
                 )
+                if domain is not None:
+                    execute(
+                        "INSERT INTO address(address, principal, domain, position) VALUES(?,?,?,0)",
+                        (wanted, id, domain),
+                    )
         except apsw.ConstraintError:
             raise NameTaken(f"the account {wanted!r} exists already") from None
         return self.get(wanted), made
@@ -113,7 +162,7 @@ class Principals:
         """Replaces the password; what was verified with the old one ends at once. Raises UnknownName."""
         principal = self.get(name)
         self._update(
-            principal, "UPDATE principal SET password=?, stamp=? WHERE id=?", (password, _stamp(), principal.id)
+            principal, "UPDATE principal SET password=?, stamp=? WHERE id=?", (password, new_stamp(), principal.id)
         )
         return principal
 

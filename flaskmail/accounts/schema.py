@@ -32,6 +32,114 @@ CONTROL = (
     ) WITHOUT ROWID;
     CREATE INDEX token_principal ON token(principal);
     """,
+    """
+    ALTER TABLE principal ADD COLUMN type TEXT NOT NULL DEFAULT 'individual';
+    ALTER TABLE principal ADD COLUMN label TEXT;
+    ALTER TABLE principal ADD COLUMN roles TEXT NOT NULL DEFAULT '["user"]';
+    ALTER TABLE principal ADD COLUMN enabled_permissions TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE principal ADD COLUMN disabled_permissions TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE principal ADD COLUMN urls TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE principal ADD COLUMN external_members TEXT NOT NULL DEFAULT '[]';
+    UPDATE principal SET roles='["admin"]' WHERE admin=1;
+    CREATE UNIQUE INDEX principal_label ON principal(COALESCE(domain, ''), label) WHERE label IS NOT NULL;
+    CREATE INDEX principal_type ON principal(type);
+    CREATE TABLE address(
+        address TEXT PRIMARY KEY,
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        domain TEXT NOT NULL REFERENCES domain(name),
+        position INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX address_principal ON address(principal);
+    CREATE INDEX address_domain ON address(domain);
+    INSERT INTO address(address, principal, domain, position)
+        SELECT name, id, domain, 0 FROM principal WHERE domain IS NOT NULL;
+    CREATE TABLE member(
+        group_id TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        PRIMARY KEY(group_id, principal)
+    ) WITHOUT ROWID;
+    CREATE INDEX member_principal ON member(principal);
+    ALTER TABLE token ADD COLUMN kind TEXT NOT NULL DEFAULT 'token';
+    ALTER TABLE token ADD COLUMN scopes TEXT;
+    ALTER TABLE token ADD COLUMN networks TEXT;
+    ALTER TABLE token ADD COLUMN used TEXT;
+    """,
+    """
+    CREATE TABLE dkim(
+        id TEXT PRIMARY KEY,
+        domain TEXT NOT NULL REFERENCES domain(name) ON DELETE CASCADE,
+        selector TEXT NOT NULL,
+        algorithm TEXT NOT NULL,
+        public BLOB NOT NULL,
+        private BLOB NOT NULL,
+        created TEXT NOT NULL,
+        UNIQUE(domain, selector)
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE audit(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL,
+        actor TEXT NOT NULL,
+        actor_id TEXT NOT NULL,
+        via TEXT NOT NULL,
+        address TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        object TEXT NOT NULL,
+        change TEXT NOT NULL,
+        status INTEGER
+    );
+    CREATE INDEX audit_actor ON audit(actor, id);
+    """,
+    """
+    CREATE TABLE setting(
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE setting_history(
+        revision INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        changes TEXT NOT NULL
+    );
+    CREATE TABLE setting_state(
+        one INTEGER PRIMARY KEY CHECK(one = 1),
+        revision INTEGER NOT NULL,
+        reload INTEGER NOT NULL
+    );
+    INSERT INTO setting_state VALUES(1, 0, 0);
+    """,
+    """
+    CREATE TABLE websession(
+        id TEXT PRIMARY KEY,
+        hash BLOB NOT NULL UNIQUE,
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        stamp INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        authenticated INTEGER NOT NULL,
+        amr TEXT NOT NULL,
+        pending INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX websession_principal ON websession(principal);
+    CREATE INDEX websession_expires ON websession(expires);
+    CREATE TABLE totp(
+        principal TEXT PRIMARY KEY REFERENCES principal(id) ON DELETE CASCADE,
+        salt BLOB NOT NULL,
+        since INTEGER,
+        last INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        failed INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE recovery_code(
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        hash BLOB NOT NULL,
+        PRIMARY KEY(principal, hash)
+    ) WITHOUT ROWID;
+    """,
 )
 
 THROTTLE = (

@@ -1,0 +1,120 @@
+"""What somebody may do, and in which domain. Everything is refused that nothing allows."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flaskmail.accounts.database import Database, Row
+from flaskmail.accounts.grants import Grant
+from flaskmail.accounts.permissions import PERMISSIONS, Rights, effective
+from flaskmail.accounts.principals import Principal
+from flaskmail.accounts.scopes import permissions_within
+from flaskmail.errors import RequestError
+
+REMEMBERED = 10_000
+"""How many accesses a process remembers."""
+
+NOWHERE = ""
+"""The domain of whoever has none and may not act in all: no domain has this name."""
+
+LOCAL = Principal(
+    "", "local", "Whoever may write the data folder", False, False, None, "1970-01-01T00:00:00Z",
+    roles=("admin",), grant=Grant("local"),
+)  # fmt: skip
+"""Who asks on the command line, on the data folder itself: whoever can write the files may do everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """permissions: those in force for this principal with this grant; domain: the one in which they hold, None for all."""
+
+    principal: Principal
+    permissions: frozenset[str]
+    domain: str | None
+
+    def may(self, permission: str) -> bool:
+        """Whether it has the permission."""
+        return permission in self.permissions
+
+    def reaches(self, domain: str | None) -> bool:
+        """Whether what belongs to this domain (None: to the whole server) exists for it at all."""
+        return self.domain is None or (domain is not None and domain == self.domain)
+
+    def missing(self, wanted: frozenset[str]) -> frozenset[str]:
+        """Those of ``wanted`` that it does not have: nobody grants more than he has."""
+        return wanted - self.permissions
+
+
+def access(principal: Principal, owned: frozenset[str]) -> Access:
+    """The access of one who owns these permissions and comes with ``principal.grant``."""
+    permissions = permissions_within(principal.grant, owned)
+    everywhere = "all-domains" in permissions
+    return Access(principal, permissions, None if everywhere else principal.domain or NOWHERE)
+
+
+def lacking(permission: str) -> RequestError:
+    """The refusal that names a missing permission."""
+    return RequestError(403, f"This needs the permission {permission}.", extra={"permission": permission})
+
+
+def rights_of(row: Row) -> Rights:
+    """From the columns roles, enabled_permissions, disabled_permissions."""
+    roles, enabled, disabled = (json.loads(text) for text in row)
+    return Rights(tuple(roles), frozenset(enabled), frozenset(disabled))
+
+
+class Authority:
+    """Works out what principals may do, from ``control.db``; remembers it until that changes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._version: tuple[int, int] | None = None
+        self._roles: Mapping[str, Rights] = {}
+        self._owned: dict[str, frozenset[str]] = {}
+
+    def access_of(self, principal: Principal) -> Access:
+        """What the principal may do now. One that is disabled or gone may do nothing."""
+        if principal.grant.kind == "local":
+            return access(principal, frozenset(PERMISSIONS))
+        return access(principal, self.owned(principal.id))
+
+    def owned(self, id: str) -> frozenset[str]:
+        """What the principal of this id may do when no grant limits it; nothing when it is disabled or gone."""
+        with self._lock:
+            self._refresh()
+            found = self._owned.get(id)
+            if found is None:
+                found = self._read(id)
+                if len(self._owned) >= REMEMBERED:
+                    self._owned.clear()
+                self._owned[id] = found
+            return found
+
+    def roles(self) -> Mapping[str, Rights]:
+        """The roles that are no built-in ones, by id; a disabled one gives nothing."""
+        with self._lock:
+            self._refresh()
+            return self._roles
+
+    def _read(self, id: str) -> frozenset[str]:
+        row = self._database.row(
+            "SELECT roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE id=?", (id,)
+        )
+        return frozenset() if row is None or row[3] else effective(rights_of(row[:3]), self._roles)
+
+    def _refresh(self) -> None:
+        # Asked for before anything is read: what is committed in between shows in the next version.
+        version = self._database.version()
+        if version != self._version:
+            self._owned = {}
+            self._roles = {
+                row[0]: Rights() if row[4] else rights_of(row[1:4])
+                for row in self._database.rows(
+                    "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
+                )
+            }
+            self._version = version

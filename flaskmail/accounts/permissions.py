@@ -1,0 +1,174 @@
+"""Permissions and the built-in roles. Pure: what a principal may do is worked out from values alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from flaskmail.accounts.faults import DirectoryError
+
+TYPES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "individual": ("individual", "people with an account"),
+        "group": ("group", "groups"),
+        "list": ("mailing-list", "mailing lists"),
+        "domain": ("domain", "domains"),
+        "role": ("role", "roles"),
+        "apiKey": ("api-key", "API keys"),
+    }
+)
+"""Type of a principal -> (what its permissions begin with, how people call several of them)."""
+
+ACTIONS: Mapping[str, str] = MappingProxyType(
+    {"list": "List", "get": "See", "create": "Make", "update": "Change", "delete": "Delete"}
+)
+"""What can be done to a principal: the end of a permission's name -> how its sentence begins."""
+
+_OWN = MappingProxyType(
+    {
+        "authenticate": "Sign in.",
+        "authenticate-oauth": "Let applications sign in with OAuth.",
+        "manage-passwords": "Change the own password, second factor, app passwords, tokens and sessions.",
+    }
+)
+
+_SERVER = MappingProxyType(
+    {
+        "all-domains": "Do what the other permissions allow in every domain, not only in the own one.",
+        "audit-list": "Read the log of changes.",
+        "backup": "Make backups.",
+        "blob-fetch": "Read the octets of any blob.",
+        "dkim-signature-create": "Make DKIM keys.",
+        "dkim-signature-delete": "Delete DKIM keys.",
+        "dkim-signature-get": "See DKIM keys, without their private part.",
+        "fts-reindex": "Build the search index of accounts anew.",
+        "job-cancel": "Stop long jobs.",
+        "job-get": "See one long job.",
+        "job-list": "List long jobs.",
+        "logs-view": "Read the server's log.",
+        "metrics-view": "Read the figures about the server.",
+        "oauth-client-create": "Register OAuth clients.",
+        "oauth-client-delete": "Delete OAuth clients.",
+        "oauth-client-get": "See OAuth clients.",
+        "oauth-client-list": "List OAuth clients.",
+        "oauth-client-update": "Change OAuth clients.",
+        "plugin-list": "List plugins and their errors.",
+        "policy-explain": "Ask why the HTTP policy decides as it does.",
+        "purge-account": "Remove for good what accounts no longer need.",
+        "purge-blob-store": "Remove blobs that nothing refers to.",
+        "purge-data-store": "Remove records that are no longer needed.",
+        "purge-in-memory-store": "Forget what is kept for a time, such as counts of wrong passwords.",
+        "restart": "Restart the server's workers.",
+        "settings-delete": "Take settings back to what they were before they were set.",
+        "settings-list": "Read settings.",
+        "settings-reload": "Read the settings file again.",
+        "settings-update": "Change settings.",
+        "storage-verify": "Check what is stored.",
+    }
+)
+
+EVERY = "principal"
+"""``principal-get`` stands for the ``get`` of every type, and so for each action."""
+
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        **_OWN,
+        **{
+            f"{prefix}-{action}": f"{verb} {plural}."
+            for prefix, plural in TYPES.values()
+            for action, verb in ACTIONS.items()
+        },
+        **{f"{EVERY}-{action}": f"{verb} principals of every type." for action, verb in ACTIONS.items()},
+        **_SERVER,
+    }
+)
+"""Every permission -> what it allows, in one sentence."""
+
+OWN: frozenset[str] = frozenset(_OWN)
+"""Those about oneself; all others are about managing the server."""
+
+
+def named(type: str, action: str) -> str:
+    """The permission to do something to principals of a type: ("list", "get") is mailing-list-get. KeyError for an unknown
+    type."""
+    return f"{TYPES[type][0]}-{action}"
+
+
+def expand(permissions: Iterable[str]) -> frozenset[str]:
+    """With what ``principal-…`` stands for."""
+    out = set(permissions)
+    for action in ACTIONS:
+        if f"{EVERY}-{action}" in out:
+            out.update(f"{prefix}-{action}" for prefix, _ in TYPES.values())
+    return frozenset(out)
+
+
+ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "user": OWN,
+        "domain-admin": expand(
+            OWN
+            | {
+                f"{prefix}-{action}"
+                for prefix in ("individual", "group", "mailing-list", "role", "api-key")
+                for action in ACTIONS
+            }
+            | {"domain-list", "domain-get", "domain-update"}
+            | {"dkim-signature-get", "dkim-signature-create", "dkim-signature-delete", "audit-list"}
+        ),
+        "admin": frozenset(PERMISSIONS),
+    }
+)
+"""The built-in roles. domain-admin: everything about the own domain; admin: everything."""
+
+ALIASES: Mapping[str, str] = MappingProxyType({"tenant-admin": "domain-admin"})
+"""Other names for built-in roles -> the role."""
+
+
+class UnknownPermission(DirectoryError):
+    """There is no permission of that name."""
+
+
+def known(permission: str) -> str:
+    """The permission itself. Raises UnknownPermission with the nearest name."""
+    if permission not in PERMISSIONS:
+        import difflib
+
+        near = difflib.get_close_matches(permission[:80], PERMISSIONS, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UnknownPermission(f"there is no permission {permission[:80]!r}{hint}")
+    return permission
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a principal or a role of its own says. roles: built-in names, or ids of roles; disabled: taken away, whoever gives
+    it."""
+
+    roles: tuple[str, ...] = ()
+    enabled: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
+
+
+def effective(rights: Rights, roles: Mapping[str, Rights]) -> frozenset[str]:
+    """The permissions that result: what is enabled by oneself and by roles, and theirs, less everything that any of them
+    disables. roles: those that are no built-in ones, by id; one that is missing gives nothing."""
+    given: set[str] = set()
+    taken: set[str] = set()
+    seen: set[str] = set()
+    left = [rights]
+    while left:
+        one = left.pop()
+        given |= one.enabled
+        taken |= one.disabled
+        for name in one.roles:
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in ROLES:
+                given |= ROLES[name]
+            elif name in roles:
+                left.append(roles[name])
+    # What a newer version granted and this one does not know is nothing.
+    return (expand(given) - expand(taken)) & PERMISSIONS.keys()
