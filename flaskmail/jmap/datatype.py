@@ -251,6 +251,17 @@ class DataType:
         return {}
 
     # ---- upkeep
+    def search_text(self, reader: Reader, ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """By id what the search index has to hold of these records, as ``prepare_create`` made it, for an index that is made
+        anew. Ids whose text cannot be told any more (their blob is lost) are left out; may raise StoreDamaged likewise.
+
+        The default knows columns that are stored properties; a type with others says itself."""
+        strange = [column for column in self.search if column not in self.props or self.props[column].computed]
+        if strange:
+            raise NotImplementedError(f"{self.name} does not say what its search column {strange[0]!r} holds")
+        records = reader.get(self.name, ids, self.search)
+        return {r["id"]: {name: r[name] for name in self.search if isinstance(r.get(name), str)} for r in records}
+
     def account_made(self, ctx: Context, txn: Txn) -> None:
         """Records that a new account starts with."""
 

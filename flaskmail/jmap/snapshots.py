@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from flaskmail.jmap.storage import Finding, Reader, Store, Txn
+from flaskmail.jmap.storage import CopiedFile, Finding, Reader, Store, Txn
 
 
 class Snapshots:
@@ -87,6 +89,15 @@ class Snapshots:
     def tidy(self, older_than: float = 3600) -> int:
         """See Store."""
         return self.store.tidy(older_than)
+
+    def copy(self, account_id: str, folder: Path) -> Iterator[CopiedFile]:
+        """See Store."""
+        self.release()
+        return self.store.copy(account_id, folder)
+
+    def footprint(self, account_id: str) -> int:
+        """See Store."""
+        return self.store.footprint(account_id)
 
     def close(self) -> None:
         """See Store."""

@@ -10,7 +10,7 @@ A store knows the declared data types (:class:`flaskmail.jmap.datatype.DataType`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,10 @@ class Reader(Protocol):
         """``{key: value}`` for those of ``keys`` that an index of the account has; see ``Txn.link``."""
         ...
 
+    def unindexed(self, kind: str) -> list[str]:
+        """Ids of live records that the search index of their type has nothing of, in record order."""
+        ...
+
     def note(self, name: str) -> str | None:
         """A small named value of the account (settings of a rule, not records); None when never set."""
         ...
@@ -192,6 +196,15 @@ class Txn(Reader, Protocol):
         whoever needs ``state`` to tell everything calls it before. Nothing gathered: does nothing."""
         ...
 
+    def set_text(self, kind: str, id: str, text: Mapping[str, str]) -> None:
+        """Puts a record into the search index anew, under this text by ``DataType.search`` column; no change of the record.
+        KeyError when there is no such record."""
+        ...
+
+    def clear_texts(self, kind: str) -> None:
+        """Makes the search index of the type anew, without an entry: ``set_text`` fills it."""
+        ...
+
     def set_note(self, name: str, value: str | None) -> None:
         """Keeps a text under a name, for ``note``; None removes it."""
         ...
@@ -209,6 +222,17 @@ class Finding:
     account_id: str
     what: str
     mended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedFile:
+    """One file of a copy of an account. path: below the folder of the copy; sha256: of its octets, in hex; problem: what was
+    wrong with the original, "" when nothing was; a file that could not be copied at all has no sha256."""
+
+    path: str
+    size: int
+    sha256: str
+    problem: str = ""
 
 
 class Store(Protocol):
@@ -256,6 +280,16 @@ class Store(Protocol):
     def tidy(self, older_than: float = 3600) -> int:
         """Removes what is left of accounts whose making or removal was cut short more than ``older_than`` seconds ago, and that
         ``accounts`` does not name. Answers how many there were."""
+        ...
+
+    def copy(self, account_id: str, folder: Path) -> Iterator[CopiedFile]:
+        """Copies the account as it is at one moment after the first step into the new folder ``folder``, whose parent is there,
+        while others write to it; what is yielded is durable. AccountMissing when there is none, or it is deleted meanwhile;
+        StoreDamaged when its database cannot be read; StoreError when this store keeps no files."""
+        ...
+
+    def footprint(self, account_id: str) -> int:
+        """About how many octets ``copy`` will write. AccountMissing when there is no such account."""
         ...
 
     def close(self) -> None:

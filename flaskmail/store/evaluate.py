@@ -109,7 +109,7 @@ class Evaluation:
 
     def _matches(self, id: str, condition: Matches) -> bool:
         words = self._words[id]
-        columns = [words[column] for column in condition.columns or self._kind.search]
+        columns = [words.get(column, ()) for column in condition.columns or self._kind.search]
         return all(any(found(term, column) for column in columns) for term in parse_search(condition.query))
 
     def sort_key(self, id: str, sort: Sort) -> Any:

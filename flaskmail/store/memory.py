@@ -14,6 +14,7 @@ from base64 import b32encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import msgspec
@@ -21,7 +22,7 @@ import msgspec
 from flaskmail.errors import AccountMissing, OverQuota, StoreDamaged, StoreError
 from flaskmail.jmap.conditions import HasMember, Query, QueryResult
 from flaskmail.jmap.datatype import DataType
-from flaskmail.jmap.storage import BlobInfo, Changes, Finding, G, Gathered, Json, Reader, Record, Txn
+from flaskmail.jmap.storage import BlobInfo, Changes, CopiedFile, Finding, G, Gathered, Json, Reader, Record, Txn
 from flaskmail.store.evaluate import Evaluation
 from flaskmail.values.dates import to_milliseconds
 from flaskmail.values.ids import random_id
@@ -100,6 +101,10 @@ def _clone(value: Json) -> Json:
     if isinstance(value, (list, tuple)):
         return [_clone(item) for item in value]
     return value
+
+
+def _words(kind: DataType, text: Mapping[str, str]) -> Mapping[str, Sequence[Token]]:
+    return {column: tokens(text.get(column, "")) for column in kind.search}
 
 
 class MemoryReader:
@@ -236,6 +241,10 @@ class MemoryReader:
         index = self._data.links.get(name, {})
         return {key: index[key] for key in keys if key in index}
 
+    def unindexed(self, kind: str) -> list[str]:
+        """See ``Reader.unindexed``."""
+        return [id for id, row in self._kind(kind).live.items() if self._types[kind].search and not row.words]
+
     def note(self, name: str) -> str | None:
         """See ``Reader.note``."""
         return self._data.notes.get(name)
@@ -292,9 +301,19 @@ class MemoryTxn(MemoryReader):
         self._refer(kind, record, 1)
         modseq = self._next(kind)
         order = (to_milliseconds(record[declared.order]) if declared.order else 0, modseq)
-        words = {column: tokens((text or {}).get(column, "")) for column in declared.search}
+        words = _words(declared, text or {})
         of.live[record["id"]] = Row(_clone(record), modseq, modseq, modseq, order, words)
         of.live = dict(sorted(of.live.items(), key=lambda item: item[1].order))
+
+    def set_text(self, kind: str, id: str, text: Mapping[str, str]) -> None:
+        """See ``Txn.set_text``."""
+        live = self._kind(kind).live
+        live[id] = replace(live[id], words=_words(self._types[kind], text))
+
+    def clear_texts(self, kind: str) -> None:
+        """See ``Txn.clear_texts``."""
+        live = self._kind(kind).live
+        live.update({id: replace(row, words={}) for id, row in live.items()})
 
     def update(self, kind: str, id: str, changed: Record) -> None:
         """See ``Txn.update``. KeyError when there is no such record."""
@@ -482,6 +501,15 @@ class MemoryStore:
 
     def tidy(self, older_than: float = 3600) -> int:
         """See ``Store.tidy``: nothing outlives the process."""
+        return 0
+
+    def copy(self, account_id: str, folder: Path) -> Iterator[CopiedFile]:
+        """See ``Store.copy``."""
+        raise StoreError("what is kept in memory only cannot be copied")
+
+    def footprint(self, account_id: str) -> int:
+        """See ``Store.footprint``."""
+        self._data(account_id)
         return 0
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from flaskmail.datatypes.mail import counters, showing
 from flaskmail.datatypes.mail.capability import MAIL
 from flaskmail.datatypes.mail.creating import METADATA, compose
 from flaskmail.datatypes.mail.headers import header_property
-from flaskmail.datatypes.mail.importing import check_mailboxes, file_message, prepare_message
+from flaskmail.datatypes.mail.importing import check_mailboxes, file_message, message_record, prepare_message
 from flaskmail.datatypes.mail.properties import (
     DEFAULT_PROPERTIES,
     EMAIL_PROPS,
@@ -23,7 +23,7 @@ from flaskmail.datatypes.mail.searching import (
     header_matches,
     without_zero_fraction,
 )
-from flaskmail.errors import SetError
+from flaskmail.errors import SetError, StoreDamaged
 from flaskmail.formats.mime import forms
 from flaskmail.jmap.conditions import Scalar
 from flaskmail.jmap.context import Context
@@ -169,6 +169,17 @@ class Email(DataType):
         return bool(arguments.get("collapseThreads"))
 
     # ---- upkeep
+    def search_text(self, reader: Reader, ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """From the message, as when it came in."""
+        texts = {}
+        for record in reader.get(self.name, ids, ("blobId", "receivedAt")):
+            try:
+                raw = reader.read_blob(record["blobId"])
+            except (KeyError, StoreDamaged):
+                continue
+            _, texts[record["id"]] = message_record(raw, record["receivedAt"], (), ())
+        return texts
+
     def verify(self, reader: Reader) -> list[Finding]:
         """Every Email has its blob, of its size, and is in Mailboxes that are there. Threads are checked by Thread."""
         findings = []

@@ -2,7 +2,8 @@
 
 The ladder: numbered steps, recorded in ``user_version``, each one transaction, so that a process killed at any point leaves a
 file from which the next one goes on. Then the types: new ones get their tables, new indexed columns, members and segments are
-filled from the stored JSON. Tables of types that are not declared now are left alone.
+filled from the stored JSON; another search index is empty until it is filled. Tables of types that are not declared now are
+left alone.
 """
 
 from __future__ import annotations
@@ -123,12 +124,16 @@ def _make(db: Database, plan: Plan) -> None:
 
 
 def _refit(db: Database, plan: Plan, old: Spec, new: Spec) -> None:
-    for what in ("order", "search"):
-        if old[what] != new[what]:
-            raise StoreError(
-                f"{plan.name}: {what} was {old[what]!r} when the account was made and is {new[what]!r} now; stored records "
-                "cannot follow that: export and import them"
-            )
+    if old["order"] != new["order"]:
+        raise StoreError(
+            f"{plan.name}: order was {old['order']!r} when the account was made and is {new['order']!r} now; stored records "
+            "cannot follow that: export and import them"
+        )
+    if old["search"] != new["search"]:
+        # Its entries are missing until `flaskmail reindex` makes them from the records, which the store cannot.
+        db.execute(f"DROP TABLE IF EXISTS {plan.f}")
+        for statement in schema.search_tables(plan) if plan.search else ():
+            db.execute(statement)
     if old["segments"] != new["segments"]:
         _resegment(db, plan, list(old["segments"]))
     columns = {row[1] for row in db.execute(f"PRAGMA table_info({plan.r})").fetchall()}

@@ -75,6 +75,7 @@ class Plan:
         self.order, self.group, self.search = kind.order, kind.group, tuple(kind.search)
 
         self.r, self.d, self.f = (quoted(f"{letter}_{name}") for letter in "rdf")
+        self.f_sizes = quoted(f"f_{name}_docsize")
         self.s = {segment: quoted(f"s_{name}_{segment}") for segment in self.further}
         self.m = {prop: quoted(f"m_{name}_{prop}") for prop in self.members}
         self.n = {prop: quoted(f"n_{name}_{prop}") for prop in self.members}

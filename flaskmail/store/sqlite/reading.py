@@ -175,6 +175,15 @@ class SqliteReader:
             ).fetchall()
         )
 
+    def unindexed(self, kind: str) -> list[str]:
+        """See Reader."""
+        plan = self._plans[kind]
+        if not plan.search:
+            return []
+        return self._column(
+            f"SELECT id FROM {plan.r} WHERE num NOT IN (SELECT id FROM {plan.f_sizes}) ORDER BY num", ()
+        )
+
     def note(self, name: str) -> str | None:
         """See Reader."""
         row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()

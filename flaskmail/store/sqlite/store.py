@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -16,10 +16,11 @@ import apsw
 
 from flaskmail.errors import AccountMissing, OverQuota, StoreError
 from flaskmail.jmap.datatype import DataType
-from flaskmail.jmap.storage import Finding
+from flaskmail.jmap.storage import CopiedFile, Finding
 from flaskmail.store.sqlite import migrations
 from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, make_folder, sync_folder
 from flaskmail.store.sqlite.connections import PAGE_SIZE, Connection, Pool, require_sqlite, translated
+from flaskmail.store.sqlite.copying import copy_account, footprint
 from flaskmail.store.sqlite.grouping import Group
 from flaskmail.store.sqlite.locks import Locks, Waiter, too_late
 from flaskmail.store.sqlite.plan import Plans
@@ -298,6 +299,14 @@ class SqliteStore:
     def tidy(self, older_than: float = 3600) -> int:
         """See Store."""
         return tidy(self.root, older_than)
+
+    def copy(self, account_id: str, folder: Path) -> Iterator[CopiedFile]:
+        """See Store. The copy is ``mail.db`` and ``blobs/``, as the account has them."""
+        return copy_account(self, account_id, folder)
+
+    def footprint(self, account_id: str) -> int:
+        """See Store."""
+        return footprint(self, account_id)
 
     def close(self) -> None:
         """Closes all kept connections. A closed store answers StoreError."""

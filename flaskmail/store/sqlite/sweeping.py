@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flaskmail.store.sqlite.copying import lone
 from flaskmail.store.sqlite.plan import Database
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def has_old(store: SqliteStore, account_id: str) -> bool:
 
 def sweep_files(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> list[str]:
     """Removes files that no row names and that are older than ``older_than`` seconds (unfinished ones: at least an hour).
-    Answers their names."""
+    Answers their names; none while the account is being copied."""
+    with lone(store.folder(account_id)) as alone:
+        return _sweep_files(store, account_id, older_than, unfinished) if alone else []
+
+
+def _sweep_files(store: SqliteStore, account_id: str, older_than: float, unfinished: bool) -> list[str]:
     files = store.files(account_id)
     removed: list[str] = []
     with store.read(account_id) as reader:

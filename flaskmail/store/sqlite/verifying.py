@@ -18,7 +18,7 @@ from flaskmail.errors import StoreDamaged, StoreError
 from flaskmail.jmap.storage import Finding, Record
 from flaskmail.store.sqlite import migrations
 from flaskmail.store.sqlite.blobs import BlobFiles, blob_id, hash_file
-from flaskmail.store.sqlite.plan import COUNTER_BITS, MAX_SPILL, Plan, Plans, quoted
+from flaskmail.store.sqlite.plan import COUNTER_BITS, MAX_SPILL, Plan, Plans
 from flaskmail.store.sqlite.reading import SqliteReader
 from flaskmail.store.sqlite.sweeping import sweep_files
 
@@ -185,7 +185,7 @@ class Verification:
     def _search(self, plan: Plan) -> None:
         if not plan.search:
             return
-        indexed = quoted(f"f_{plan.name}_docsize")
+        indexed = plan.f_sizes
         lost = self._rows(f"SELECT id FROM {plan.r} WHERE num NOT IN (SELECT id FROM {indexed})")
         for (id,) in lost[:_MOST]:
             self._tell(f"{plan.name} {id} is not in the search index")

@@ -19,6 +19,7 @@ import msgspec
 from flaskmail.errors import OverQuota, StoreDamaged, StoreError
 from flaskmail.jmap.conditions import Query, QueryResult
 from flaskmail.jmap.storage import Changes, G, Gathered, Json, Record
+from flaskmail.store.sqlite import schema
 from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, blob_id
 from flaskmail.store.sqlite.connections import Connection
 from flaskmail.store.sqlite.pending import TEXT_KEPT, Pending, Text
@@ -174,6 +175,26 @@ class SqliteTxn(SqliteReader):
         self.pending.index(plan.name, num, text)
         if self.pending.text_size > TEXT_KEPT:
             self.flush()
+
+    def set_text(self, kind: str, id: str, text: Text) -> None:
+        """See Txn."""
+        plan = self._plans[kind]
+        num = self._found(plan, id)[0]
+        self.pending.unindex(kind, num)
+        self._index(plan, num, text)
+
+    def clear_texts(self, kind: str) -> None:
+        """See Txn."""
+        plan = self._plans[kind]
+        self.flush()
+        self._db.execute(f"DROP TABLE {plan.f}")
+        for statement in schema.search_tables(plan):
+            self._db.execute(statement)
+
+    def unindexed(self, kind: str) -> list[str]:
+        """See Reader."""
+        self.flush()
+        return super().unindexed(kind)
 
     def update(self, kind: str, id: str, changed: Record) -> None:
         """See Txn. KeyError when there is no such record, or with the id of a referenced blob that the account has not, before

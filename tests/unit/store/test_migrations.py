@@ -13,7 +13,7 @@ import pytest
 from notes import Label, Note, note
 
 from flaskmail.errors import StoreError
-from flaskmail.jmap.conditions import Compare, HasMember, Query, SortBy
+from flaskmail.jmap.conditions import Compare, HasMember, Matches, Query, SortBy
 from flaskmail.jmap.datatype import DataType, Prop
 from flaskmail.store.sqlite import SqliteStore, migrations
 from flaskmail.store.sqlite.plan import Plans
@@ -116,6 +116,39 @@ def test_a_new_type_beside_old_ones(root: Path) -> None:
     with store.read("a1") as reader:
         assert reader.get("Label", None, ["name"]) == [{"id": "l1", "name": "x"}]
         assert len(reader.ids("Note")) == 1
+    store.close()
+
+
+class Searched(Plain):
+    search = ("essay",)
+
+
+class Sought(Plain):
+    search = ("colour", "essay")
+
+
+@pytest.mark.parametrize(("old", "new"), [(Plain(), Searched()), (Searched(), Sought()), (Searched(), Plain())])
+def test_another_search_index_is_empty_until_it_is_filled(root: Path, old: DataType, new: DataType) -> None:
+    store = SqliteStore(root, [old])
+    store.create_account("a1")
+    with store.write("a1") as txn:
+        for thing in THINGS:
+            txn.create("Thing", dict(thing), {"essay": thing.get("essay", "")})
+    store.close()
+    store = SqliteStore(root, [new])
+    with store.read("a1") as reader:
+        lost = reader.unindexed("Thing")
+    assert lost == (["t1", "t2", "t3"] if new.search else [])
+    assert len(store.verify("a1")) == len(lost)
+    with store.write("a1") as txn:
+        for id, text in new.search_text(txn, lost).items():
+            txn.set_text("Thing", id, text)
+    with store.read("a1") as reader:
+        assert reader.unindexed("Thing") == []
+        for column in new.search:
+            word = {"essay": "two", "colour": "blue"}[column]
+            assert reader.query("Thing", Query(Matches((column,), word))).ids == ["t2"]
+    assert store.verify("a1") == []
     store.close()
 
 
