@@ -63,6 +63,65 @@ def test_hook_authenticate_never_fails_open(ticket: str) -> None:
         assert (refused.status, refused.json()["detail"]) == (503, "Credentials cannot be checked now.")
 
 
+class Judges:
+    """Objects to what it is told to, and breaks where it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    @hookimpl
+    def authorize(self, principal: Any, permission: str, resource: Any) -> Any:
+        self.asked.append((principal.name, permission, resource))
+        match resource.get("name"):
+            case "forbidden":
+                return Denied("Not this one.")
+            case "silent":
+                return Denied()
+            case "broken":
+                raise RuntimeError("no table of judges")
+            case "wrong":
+                return True
+        return None
+
+
+class Friendly:
+    """Has nothing against anything: that does not outweigh another's objection."""
+
+    @hookimpl(tryfirst=True)
+    def authorize(self) -> None:
+        return None
+
+
+def test_hook_authorize() -> None:
+    judges = Judges()
+    with make_server(plugins=[judges, Friendly()]) as made:
+        server = made.server
+        made.account("alice@example.org")
+        server.ensure_admin()
+        admin, alice = (server.directory.principals.get(name) for name in ("admin", "alice@example.org"))
+        assert server.authorize(admin, "individual-delete", {"name": "bob"}).may("individual-delete")
+        assert judges.asked == [("admin", "individual-delete", {"name": "bob"})]
+        told = {
+            "forbidden": "Not this one.",
+            "silent": "This is not allowed.",
+            # Whoever fails, or answers nonsense, has not agreed.
+            "broken": "Whether this is allowed cannot be found out now.",
+            "wrong": "Whether this is allowed cannot be found out now.",
+        }
+        for name, detail in told.items():
+            with pytest.raises(RequestError) as caught:
+                server.authorize(admin, "individual-delete", {"name": name})
+            assert (caught.value.status, caught.value.detail) == (403, detail)
+            assert caught.value.extra == {"permission": "individual-delete"}
+        # What the permissions do not allow is refused without asking.
+        judges.asked.clear()
+        with pytest.raises(RequestError) as caught:
+            server.authorize(alice, "individual-delete", {"name": "bob"})
+        assert (caught.value.status, caught.value.extra) == (403, {"permission": "individual-delete"})
+        assert "individual-delete" in caught.value.detail
+        assert judges.asked == []
+
+
 class Hello:
     """A capability with something to say."""
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 from click.testing import CliRunner
 from flask import Blueprint, request
 
+from flaskmail.accounts.grants import Grant
 from flaskmail.cli import main
-from flaskmail.errors import ConfigError
+from flaskmail.errors import ConfigError, RequestError
 from flaskmail.hookspecs import Client, Event, Facts, Leaving, hookimpl
 from flaskmail.testing import MadeServer, Reply, check_plugin, make_server
 
@@ -125,6 +127,33 @@ def test_maintenance_lets_some_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", ["fle = 'x'", "allow = ['everybody']"])
 def test_maintenance_names_mistakes(table: str) -> None:
     with make_server(config=config("maintenance", table)) as made, pytest.raises(ConfigError, match="maintenance"):
+        made.server.store  # noqa: B018 - opening is what fails
+
+
+# ---- protected
+
+
+def test_protected() -> None:
+    table = "names = ['alice@example.org']\nallow = ['password']"
+    with make_server(config=config("protected", table)) as made:
+        made.account("alice@example.org")
+        made.account("bob@example.org")
+        made.server.ensure_admin()
+        admin = made.server.directory.principals.get("admin")
+        by_key, by_hand = (replace(admin, grant=Grant(kind)) for kind in ("api-key", "local"))
+        alice = {"type": "individual", "name": "alice@example.org"}
+        for permission in ("individual-update", "individual-delete"):
+            with pytest.raises(RequestError, match="is protected") as caught:
+                made.server.authorize(by_key, permission, alice)
+            assert caught.value.status == 403
+            assert made.server.authorize(by_key, permission, {"name": "bob@example.org"})
+            assert made.server.authorize(admin, permission, alice)
+            assert made.server.authorize(by_hand, permission, alice)
+        assert made.server.authorize(by_key, "individual-get", alice)
+
+
+def test_protected_names_mistakes() -> None:
+    with make_server(config=config("protected", "nmes = ['x']")) as made, pytest.raises(ConfigError, match="nmes"):
         made.server.store  # noqa: B018 - opening is what fails
 
 
