@@ -20,6 +20,7 @@ from flaskmail.web.doctor import Admitting, doctor_blueprint
 from flaskmail.web.front import Front
 from flaskmail.web.further import register_blueprints
 from flaskmail.web.jmap import Api
+from flaskmail.web.management import management_blueprint
 
 Address = str | tuple[Any, ...]
 """A listening socket's ``getsockname()``: the path of a Unix socket, or (host, port, …)."""
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     api = Api(server)
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
+    app.register_blueprint(management_blueprint(server, self_reliant=False))
     register_blueprints(app, server)
     app.register_blueprint(doctor_blueprint())
 
@@ -48,6 +50,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
         counters=lambda: server.settings.storage.path / "limits",
         answered=accesslog.write,
     )
+    server.follow_settings(lambda new: mistakes(new, server), policy.renew)
     if policy.policy.url.constant is not None:
         app.extensions["flaskmail.url"] = policy.policy.url.constant
     if first_start:

@@ -6,11 +6,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import click
+import msgspec
 
 from flaskmail.cli.common import as_json, opened, write_json, write_table
 from flaskmail.config import load
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.hookspecs import HOOKS
+from flaskmail.management import plugins as management
 from flaskmail.plugins import GROUP, Plugins, answers
 from flaskmail.server import Server
 
@@ -35,22 +36,8 @@ def plugins(everything: bool, machine: bool) -> None:
 
 
 def described(manager: Plugins) -> list[dict[str, Any]]:
-    """What ``plugins --json`` prints: name, version, source, file, blocked, hooks (each with the turn), provisional ones."""
-    found = []
-    for one in manager.found:
-        plugin = manager.get_plugin(one.name)
-        hooks = manager.hooks_of(one.name)
-        found.append(
-            {
-                "name": one.name,
-                "version": one.version or str(getattr(plugin, "__version__", "")),
-                "source": one.source,
-                "file": str(getattr(plugin, "__file__", None) or one.place),
-                "blocked": one.blocked,
-                "hooks": hooks,
-                "provisional": [hook for hook in hooks if not HOOKS[hook].stable],
-            }
-        )
+    """What ``plugins --json`` prints, as JSON values."""
+    found: list[dict[str, Any]] = msgspec.to_builtins(management.described(manager))
     return found
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from flaskmail import sockets
 from flaskmail.cli.common import as_json, opened, write_json
-from flaskmail.config import Settings
-from flaskmail.config.listening import Listener
-from flaskmail.decisions.addresses import LOOPBACK, read_peer
-from flaskmail.decisions.headers import Header
 from flaskmail.policy.explaining import explain as explanation_of
-from flaskmail.policy.explaining import request_environ
 from flaskmail.policy.explanation import Explanation, Part, Responsible
 from flaskmail.policy.plan import of_settings
+from flaskmail.policy.question import BadQuestion, Question, asked
 
-STRANGER = "192.0.2.1"
-"""Who asks when nobody is named and others can reach the listener: an address of RFC 5737."""
+HINTS = {"url": "URL", "headers": "-H", "peer": "--peer", "listener": "--listener", "method": "--method"}
+"""Where each part of a question stands on the command line."""
 
 
 @click.group()
@@ -57,84 +51,21 @@ def explain(
     """
     with opened() as server:
         settings = server.settings
-        listeners = settings.server.listeners()
-        name = next(iter(listeners)) if listener is None else listener
-        if name not in listeners:
-            raise click.BadParameter(f"{name!r} is none of: {', '.join(listeners)}", param_hint="--listener")
-        place = _place(name, listeners[name])
-        scheme, host, target = _target(url, "https" if listeners[name].tls.certificate else "http")
-        fields = [_header(one) for one in headers]
-        if not any(one[0].lower() == "host" for one in fields):
-            fields.insert(0, ("Host", host or f"{_bracketed(place.ip)}{f':{place.port}' if place.port else ''}"))
-        if origin is not None:
-            fields.append(("Origin", origin))
-        environ = request_environ(method.upper(), scheme, target, _peer(peer, place), place, fields)
-        sockets.serve(listeners)
+        try:
+            environ, notes = asked(Question(url, method, peer, headers, origin, listener), settings)
+        except BadQuestion as error:
+            raise click.BadParameter(error.expected, param_hint=HINTS.get(error.member, error.member)) from None
+        sockets.serve(settings.server.listeners())
         try:
             found = explanation_of(of_settings(settings, server), environ, settings)
         finally:
             # Whoever runs this in a process of theirs has listeners of their own.
             sockets.serve({})
-        notes = list(_notes(scheme, settings, listeners[name]))
     if machine:
         write_json(found.as_data() | {"notes": notes})
         return
     for line in in_words(found, notes):
         click.echo(line)
-
-
-def _place(name: str, listener: Listener) -> sockets.Place:
-    bind = listener.bind[0]
-    if bind.startswith("unix:"):
-        return sockets.Place(name, None, None)
-    host, _, port = bind.rpartition(":")
-    host = host.strip("[]")
-    return sockets.Place(name, "127.0.0.1" if host == "localhost" else host, int(port))
-
-
-def _bracketed(ip: str | None) -> str:
-    return "localhost" if ip is None else f"[{ip}]" if ":" in ip else ip
-
-
-def _target(url: str, spoken: str) -> tuple[str, str, str]:
-    """(scheme, host with port, path with query) of what is asked for."""
-    if url.startswith("/"):
-        return spoken, "", url
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-        raise click.BadParameter(f"{url!r} is neither an http(s) URL nor a path", param_hint="URL")
-    return parts.scheme, parts.netloc, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _header(line: str) -> Header:
-    name, colon, value = line.partition(":")
-    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
-        raise click.BadParameter(f"{line!r} is not 'Name: value'", param_hint="-H")
-    return name.strip(), value.strip(" \t")
-
-
-def _peer(text: str | None, place: sockets.Place) -> str:
-    if text is None:
-        ip = None if place.ip is None else read_peer(place.ip)
-        return "" if place.ip is None else str(ip) if ip is not None and ip in LOOPBACK else STRANGER
-    if text == "unix":
-        return ""
-    if read_peer(text) is None:
-        raise click.BadParameter(f"{text!r} is neither an IP address nor unix", param_hint="--peer")
-    return text
-
-
-def _notes(scheme: str, settings: Settings, listener: Listener) -> Iterator[str]:
-    """What people get wrong with this command."""
-    if scheme == "https" and not listener.tls.certificate:
-        yield (
-            "This listener speaks plain HTTP, so nothing reaches it over https. Behind a proxy that speaks TLS, ask with "
-            "http:// and what the proxy sends, like -H 'X-Forwarded-Proto: https'."
-        )
-    if scheme == "http" and listener.tls.certificate:
-        yield "This listener speaks TLS, so nothing reaches it over plain http."
-    if listener.proxy.trusted_networks:
-        yield "Behind the PROXY protocol, --peer is the client that the balancer names."
 
 
 # ---- for people

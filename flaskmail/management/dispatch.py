@@ -1,0 +1,226 @@
+"""From a request to an operation and back: routing, permissions, what comes in, the audit log, errors.
+
+Nothing here knows of Flask: the blueprint (:mod:`flaskmail.web.management`) and the command line both call :func:`answer`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, get_origin, get_type_hints
+
+import msgspec
+
+from flaskmail.accounts.authorization import Access, lacking
+from flaskmail.accounts.faults import DirectoryError
+from flaskmail.accounts.principals import Principal
+from flaskmail.errors import ConfigError, RequestError
+from flaskmail.management import audit
+from flaskmail.management.operation import Call, Octets, Operation, Resource
+from flaskmail.management.refusals import invalid, of_directory, of_settings, of_validation
+from flaskmail.server import Server
+from flaskmail.values import ijson
+
+MAX_BODY = 1024 * 1024
+"""Octets of a request's body."""
+
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. segments: the path below ``/api``, decoded, split at its slashes. query: decoded pairs in their order.
+    headers: by names in lower case. read: gives the body, with the most octets that are wanted; it may raise RequestError.
+    address: the client's, "" when not known. base_url: gives what URLs begin with."""
+
+    method: str
+    segments: tuple[str, ...]
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    read: Callable[[int], bytes] = lambda limit: b""
+    address: str = ""
+    base_url: Callable[[], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. body: octets, or pieces of them as they come. operation: which one answered."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | Iterator[bytes]
+    operation: Operation
+
+
+class Api:
+    """Every operation of these resources. ValueError when two have the same method and path, or the same name."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.resources = tuple(resources)
+        self.operations = tuple(one for resource in self.resources for one in resource.operations)
+        names: set[str] = set()
+        self._routes: dict[int, list[tuple[tuple[str, ...], dict[str, Operation]]]] = {}
+        for operation in self.operations:
+            if operation.name in names:
+                raise ValueError(f"two operations are called {operation.name}")
+            names.add(operation.name)
+            self._add(operation)
+
+    def _add(self, operation: Operation) -> None:
+        template = tuple(operation.path.strip("/").split("/"))
+        same = self._routes.setdefault(len(template), [])
+        for other, methods in same:
+            if [part if part[0] != "{" else "{}" for part in other] == [
+                part if part[0] != "{" else "{}" for part in template
+            ]:
+                if operation.method in methods:
+                    raise ValueError(f"two operations answer {operation.method} {operation.path}")
+                methods[operation.method] = operation
+                return
+        same.append((template, {operation.method: operation}))
+        # A fixed segment goes before a parameter in the same place.
+        same.sort(key=lambda route: [part[0] == "{" for part in route[0]])
+
+    def find(self, method: str, segments: Sequence[str], legacy: bool = False) -> tuple[Operation, dict[str, str]]:
+        """The operation for a path and the values of its parameters. legacy: whether ``management.legacy-get`` is on.
+
+        Raises RequestError 404, or 405 with Allow."""
+        found = self._here(segments, legacy)
+        wanted = found.get(method) or (found.get("GET") if method == "HEAD" else None)
+        if wanted is None:
+            raise RequestError(
+                405,
+                "This address does not take this method; the Allow header names those that it does.",
+                headers={"Allow": _allowed(found)},
+            )
+        return wanted
+
+    def methods(self, segments: Sequence[str], legacy: bool = False) -> str:
+        """The value of Allow for a path (RFC 9110 section 10.2.1). Raises RequestError 404."""
+        return _allowed(self._here(segments, legacy))
+
+    def _here(self, segments: Sequence[str], legacy: bool) -> dict[str, tuple[Operation, dict[str, str]]]:
+        found: dict[str, tuple[Operation, dict[str, str]]] = {}
+        for template, methods in self._routes.get(len(segments), ()):
+            if any(part[0] != "{" and part != segment for part, segment in zip(template, segments, strict=True)):
+                continue
+            pairs = zip(template, segments, strict=True)
+            values = {part[1:-1]: segment for part, segment in pairs if part[0] == "{"}
+            if not all(values.values()):
+                continue
+            for name, operation in methods.items():
+                if legacy or not operation.legacy:
+                    found.setdefault(name, (operation, dict(zip(operation.parameters, values.values(), strict=True))))
+        if not found:
+            raise RequestError(404, "There is nothing at this address.", extra={"error": "notFound", "item": None})
+        return found
+
+    def answer(
+        self, server: Server, request: Request, who: Callable[[], tuple[Principal, Access]], *, legacy: bool = False
+    ) -> Answer:
+        """Answers a request. who: says who asks and what he may do, or raises RequestError.
+
+        Raises RequestError for everything that is refused; StoreError when the store cannot do it now."""
+        operation, values = self.find(request.method, request.segments, legacy)
+        principal, access = who()
+        if not any(access.may(permission) for permission in operation.permissions):
+            raise lacking(operation.permissions[0])
+        given: dict[str, Any] = dict(values)
+        if operation.query is not None:
+            given["query"] = read_query(operation.query, request.query)
+        elif request.query:
+            raise invalid(request.query[0][0], "this takes no parameters in the query")
+        body = None
+        if operation.body is not None:
+            body = given["body"] = read_body(operation.body, request)
+        call = Call(
+            server=server,
+            principal=principal,
+            access=access,
+            address=request.address,
+            base_url=request.base_url,
+            if_match=_tags(request.headers.get("if-match")),
+            if_none_match=_tags(request.headers.get("if-none-match")),
+        )
+        if not operation.changes:
+            return self._said(operation, call, self._handled(operation, call, given))
+        with audit.kept(operation, call, "/" + "/".join(request.segments), body):
+            result = self._handled(operation, call, given)
+        return self._said(operation, call, result)
+
+    def _handled(self, operation: Operation, call: Call, given: dict[str, Any]) -> Any:
+        try:
+            return operation.handler(call, **given)
+        except DirectoryError as error:
+            raise of_directory(error) from error
+        except ConfigError as error:
+            raise of_settings(error) from error
+
+    def _said(self, operation: Operation, call: Call, result: Any) -> Answer:
+        # Whatever is told here concerns one administrator: no cache may keep it.
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **call.headers}
+        if isinstance(result, Octets):
+            headers |= {"Content-Type": result.content_type, **dict(result.headers)}
+            return Answer(operation.status, tuple(headers.items()), result.body, operation)
+        tag = headers.get("ETag")
+        if tag is not None and call.if_none_match and (tag in call.if_none_match or "*" in call.if_none_match):
+            return Answer(304, tuple(headers.items()), b"", operation)
+        headers["Content-Type"] = JSON
+        return Answer(operation.status, tuple(headers.items()), msgspec.json.encode({"data": result}), operation)
+
+    @cached_property
+    def tags(self) -> Mapping[str, str]:
+        """The sentence about each tag."""
+        return {resource.tag: resource.about for resource in self.resources}
+
+
+def _allowed(methods: Collection[str]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
+
+
+def _tags(header: str | None) -> tuple[str, ...] | None:
+    # RFC 9110 section 8.8.3: entity tags hold no quote, and If-Match compares strongly.
+    return None if header is None else tuple(re.findall(r'\*|(?:W/)?"[^"]*"', header))
+
+
+def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
+    """The query as its Struct. Raises RequestError 400 that names the parameter."""
+    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
+    hints = get_type_hints(kind)
+    given: dict[str, Any] = {}
+    for name, text in pairs:
+        if name in given:
+            raise invalid(name, "the parameter stands twice in the query")
+        one = fields.get(name)
+        if one is not None and get_origin(hints[one.name]) in (tuple, list):
+            given[name] = [part for part in text.split(",") if part]
+        elif one is not None and hints[one.name] is bool and text == "":
+            # A switch of the old API is written without a value: ?dry-run
+            given[name] = True
+        else:
+            given[name] = text
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise of_validation(str(error), fields, "the query") from None
+
+
+def read_body(kind: Any, request: Request) -> Any:
+    """The body as the declared type. Raises RequestError 400, 413 or 415."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise RequestError(415, "The Content-Type of the body is application/json.")
+    octets = request.read(MAX_BODY)
+    try:
+        value = ijson.loads(octets)
+    except ijson.NotIJson as error:
+        raise RequestError(400, str(error), extra={"error": "other", "details": str(error), "reason": None}) from None
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise of_validation(str(error), _names(kind), "the body") from None
+
+
+def _names(kind: Any) -> list[str]:
+    return [one.encode_name for one in msgspec.structs.fields(kind)] if hasattr(kind, "__struct_fields__") else []

@@ -1,0 +1,123 @@
+"""The keys with which domains sign their mail (DKIM). No answer has a private key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from flaskmail.accounts.dkim import Algorithm, BadKey, DkimKey, KeyTaken, default_id, is_own_id
+from flaskmail.accounts.domains import local_domain
+from flaskmail.accounts.faults import BadName
+from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
+from flaskmail.management.refusals import exists, invalid
+
+resource = Resource("dkim", "The keys with which domains sign their mail (DKIM). No answer has a private key.")
+
+
+class KeyInfo(Struct, rename="camel"):
+    """A key. publicKey: base64, as its DNS record has it; record: the name of that record."""
+
+    id: str
+    domain: str
+    selector: str
+    algorithm: Literal["Rsa", "Ed25519"]
+    public_key: str
+    record: str
+    created: str
+
+
+class KeyQuery(Paged, kw_only=True):
+    """Which keys. filter: a part of the id, domain or selector."""
+
+    filter: Annotated[str, Meta(max_length=300)] = ""
+    domain: Annotated[str, Meta(max_length=300)] | None = None
+
+
+class NewKey(Members):
+    """A key to make. id: by default the algorithm and the domain, rsa-example.org; selector: by default the year, the month, and r
+    or e."""
+
+    domain: Annotated[str, Meta(min_length=1, max_length=300)]
+    algorithm: Literal["Rsa", "Ed25519", "rsa", "ed25519"] = "Rsa"
+    id: Annotated[str, Meta(min_length=1, max_length=270)] | None = None
+    selector: Annotated[str, Meta(min_length=1, max_length=240)] | None = None
+
+
+def _info(key: DkimKey) -> KeyInfo:
+    return KeyInfo(
+        id=key.id,
+        domain=key.domain,
+        selector=key.selector,
+        algorithm="Rsa" if key.algorithm == "rsa" else "Ed25519",
+        public_key=key.public,
+        record=f"{key.selector}._domainkey.{key.domain}.",
+        created=key.created,
+    )
+
+
+@resource.operation(
+    "GET", "/dkim", "dkim.list", permissions=("dkim-signature-get",), query=KeyQuery, answer=Listing[KeyInfo]
+)
+def keys(call: Call, query: KeyQuery) -> Listing[KeyInfo]:
+    """List the DKIM keys."""
+    within = call.access.domain
+    if query.domain is not None:
+        wanted = _domain(query.domain)
+        if within is not None and wanted != within:
+            return Listing(items=[], total=0)
+        within = wanted
+    first, last = query.span
+    found, total = call.server.directory.dkim.page(
+        query.filter, start=first, limit=None if last is None else last - first, within=within
+    )
+    return Listing(items=[_info(key) for key in found], total=total)
+
+
+@resource.operation(
+    "POST",
+    "/dkim",
+    "dkim.create",
+    permissions=("dkim-signature-create",),
+    body=NewKey,
+    refuses={404: "There is no such domain.", 409: "There is a key with this id, or with this selector in the domain."},
+    example={"domain": "example.org", "algorithm": "Rsa"},
+)
+def create(call: Call, body: NewKey) -> None:
+    """Make a DKIM key.
+
+    GET /dns/records/{domain} has its DNS record from then on."""
+    domain = _domain(body.domain)
+    call.server.directory.domains.get(domain, within=call.access.domain)
+    algorithm: Algorithm = "rsa" if body.algorithm.lower() == "rsa" else "ed25519"
+    if call.access.domain is not None and body.id is not None and not is_own_id(body.id, domain):
+        # Ids are one set for all domains; whoever reaches one domain learns nothing of the others by trying ids.
+        own = default_id(algorithm, domain)
+        raise invalid("id", f"should be a word without hyphens, a hyphen and the domain, like {own!r}")
+    try:
+        call.server.directory.dkim.create(domain, algorithm, id=body.id, selector=body.selector)
+    except BadKey as error:
+        raise invalid(error.member, str(error)) from None
+    except KeyTaken as error:
+        raise exists(error.member, error.value, f"{str(error).capitalize()}.") from None
+
+
+@resource.operation("GET", "/dkim/{id}", "dkim.get", permissions=("dkim-signature-get",), answer=str)
+def public_key(call: Call, id: str) -> str:
+    """Give the public key in base64, as its DNS record has it."""
+    return call.server.directory.dkim.get(id, within=call.access.domain).public
+
+
+@resource.operation("DELETE", "/dkim/{id}", "dkim.delete", permissions=("dkim-signature-delete",))
+def delete(call: Call, id: str) -> None:
+    """Delete a DKIM key for good.
+
+    Leave its DNS record for some days: mail that is still on its way is checked with it."""
+    call.server.directory.dkim.delete(id, within=call.access.domain)
+
+
+def _domain(text: str) -> str:
+    try:
+        return local_domain(text)
+    except BadName as error:
+        raise invalid("domain", str(error)) from None

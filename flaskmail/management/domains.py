@@ -1,0 +1,134 @@
+"""The mail domains that the server knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from flaskmail.accounts.domains import Domain
+from flaskmail.accounts.faults import NameTaken
+from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
+from flaskmail.management.refusals import exists
+
+resource = Resource("domains", "The mail domains that the server knows.")
+
+Text = Annotated[str, Meta(max_length=1000)]
+
+_TAKEN = {409: "The domain exists already."}
+
+
+class DomainInfo(Struct):
+    """A domain. name: in A-labels; created: a UTCDate; accounts: how many it has."""
+
+    name: str
+    description: str
+    created: str
+    accounts: int
+
+
+class DomainQuery(Paged, kw_only=True):
+    """Which domains. filter: a part of the name or description; details: objects in place of names."""
+
+    filter: Annotated[str, Meta(max_length=300)] = ""
+    details: bool = False
+
+
+class NewDomain(Members):
+    """A domain to make."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=300)]
+    description: Text = ""
+
+
+class ChangedDomain(Members):
+    """What changes."""
+
+    description: Text
+
+
+def _info(domain: Domain) -> DomainInfo:
+    return DomainInfo(domain.name, domain.description, domain.created, domain.accounts)
+
+
+@resource.operation(
+    "GET",
+    "/domain",
+    "domain.list",
+    permissions=("domain-list",),
+    query=DomainQuery,
+    answer=Listing[str | DomainInfo],
+)
+def domains(call: Call, query: DomainQuery) -> Listing[str | DomainInfo]:
+    """List the domains by their names, or with everything about them."""
+    first, last = query.span
+    found, total = call.server.directory.domains.page(
+        query.filter, start=first, limit=None if last is None else last - first, within=call.access.domain
+    )
+    return Listing(items=[_info(one) if query.details else one.name for one in found], total=total)
+
+
+@resource.operation(
+    "POST",
+    "/domain",
+    "domain.create",
+    permissions=("domain-create",),
+    body=NewDomain,
+    answer=DomainInfo,
+    refuses=_TAKEN,
+    example={"name": "example.org", "description": "The main domain"},
+)
+def create(call: Call, body: NewDomain) -> DomainInfo:
+    """Make a domain.
+
+    Making an account makes its domain too."""
+    return _create(call, body.name, body.description)
+
+
+@resource.operation("POST", "/domain/{name}", "domain.create.named", permissions=("domain-create",), refuses=_TAKEN)
+def create_named(call: Call, name: str) -> None:
+    """Make a domain of this name, as the old API did."""
+    _create(call, name, "")
+
+
+def _create(call: Call, name: str, description: str) -> DomainInfo:
+    # Only who reaches every domain may learn that one exists already.
+    call.require("all-domains")
+    try:
+        return _info(call.server.directory.domains.create(name, description))
+    except NameTaken as error:
+        raise exists("name", name, f"{str(error).capitalize()}.") from None
+
+
+@resource.operation("GET", "/domain/{name}", "domain.get", permissions=("domain-get",), answer=DomainInfo)
+def domain(call: Call, name: str) -> DomainInfo:
+    """See a domain."""
+    return _info(call.server.directory.domains.get(name, within=call.access.domain))
+
+
+@resource.operation(
+    "PATCH",
+    "/domain/{name}",
+    "domain.update",
+    permissions=("domain-update",),
+    body=ChangedDomain,
+    answer=DomainInfo,
+    example={"description": "The main domain"},
+)
+def update(call: Call, name: str, body: ChangedDomain) -> DomainInfo:
+    """Change what is said about a domain."""
+    found = call.server.directory.domains.get(name, within=call.access.domain)
+    return _info(call.server.directory.domains.update(found.name, description=body.description))
+
+
+@resource.operation(
+    "DELETE",
+    "/domain/{name}",
+    "domain.delete",
+    permissions=("domain-delete",),
+    refuses={409: "The domain still has accounts."},
+)
+def delete(call: Call, name: str) -> None:
+    """Delete a domain with its DKIM keys; it must have no accounts any more."""
+    found = call.server.directory.domains.get(name, within=call.access.domain)
+    call.server.directory.domains.delete(found.name)

@@ -1,0 +1,189 @@
+"""The OpenAPI 3.1 document, made from the declarations of the operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from flaskmail.management.dispatch import MAX_BODY, Api
+from flaskmail.management.operation import Octets, Operation, Query
+
+_REF = "#/components/schemas/{name}"
+
+_INTRODUCTION = (
+    'Manages a flaskmail server. Success is `{"data": …}`; a refusal is a problem object (RFC 9457) with a real status, which'
+    " also carries the members of the old API's errors (`error`, `field`, `item`, …). Names that lie outside of your domain do"
+    " not exist for you: they are 404. Every change is written to the audit log."
+)
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457). `error` and its companions are those of the old API.",
+    "required": ["type", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "about:blank: the status says it all."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "title": {"type": "string"},
+        "detail": {"type": "string", "description": "A sentence for people."},
+        "member": {"type": "string", "description": "What is wrong in the body or the query."},
+        "expected": {"type": "string", "description": "What should stand there."},
+        "nearest": {"type": "string", "description": "The nearest right name."},
+        "permission": {"type": "string", "description": "The permission that is missing."},
+        "problems": {"type": "array", "items": {"type": "object"}, "description": "All that is wrong with settings."},
+        "error": {
+            "type": "string",
+            "enum": ["fieldAlreadyExists", "fieldMissing", "notFound", "unsupported", "assertFailed", "other"],
+        },
+        "field": {"type": ["string", "null"]},
+        "value": {"type": ["string", "null"]},
+        "item": {"type": ["string", "null"]},
+        "details": {"type": ["string", "null"]},
+        "reason": {"type": ["string", "null"]},
+        "limit": {"type": "string"},
+        "errorId": {"type": "string", "description": "Under which the server's log says more."},
+    },
+}
+
+REASONS = {
+    400: "The query or the body is wrong: the problem names the member.",
+    401: "The credentials are missing or wrong.",
+    403: "The permission that the problem names is missing.",
+    404: "There is none of that name, or it lies outside of your domain.",
+    409: "The present state does not allow it.",
+    412: "If-Match names another state than the present one.",
+    413: f"The body is larger than {MAX_BODY} octets.",
+    415: "The body is not application/json.",
+    429: "Too many requests or too many wrong passwords: Retry-After says when to come back.",
+    500: "An error of the server's.",
+    503: "The server cannot do this now.",
+}
+"""Why a status comes back, where the operation says nothing more special."""
+
+
+def statuses(operation: Operation) -> Mapping[int, str]:
+    """Every status of refusals that an operation can answer, with the reason."""
+    found = {401, 403, 429, 500, 503, 400}
+    if operation.parameters:
+        found.add(404)
+    if operation.body is not None:
+        found |= {413, 415}
+    return {
+        status: operation.refuses.get(status, REASONS.get(status, ""))
+        for status in sorted({*found, *operation.refuses})
+    }
+
+
+def document(api: Api, base_url: str, *, legacy: bool = False) -> dict[str, Any]:
+    """The document. base_url: where ``/api`` lies, without a final slash; legacy: with the old GETs that change something."""
+    operations = [one for one in api.operations if legacy or not one.legacy]
+    kinds = [kind for one in operations for kind in (one.body, _data(one)) if kind is not None]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    of = {_key(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    paths: dict[str, Any] = {}
+    for one in operations:
+        paths.setdefault(f"/api{one.path}", {})[one.method.lower()] = dict(_operation(one, of))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "flaskmail management API",
+            "version": version("flaskmail"),
+            "description": _INTRODUCTION,
+            "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+        },
+        "servers": [{"url": base_url or "/"}],
+        "security": [{"basic": []}, {"bearer": []}],
+        "tags": [{"name": name, "description": about} for name, about in api.tags.items()],
+        "paths": paths,
+        "components": {
+            "schemas": {_clean(name): _renamed(schema) for name, schema in components.items()} | {"Problem": _PROBLEM},
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic", "description": "Name and password, or an app password."},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An access token, or an API key: api_ and the base64 of name:secret.",
+                },
+            },
+        },
+    }
+
+
+def _key(kind: Any) -> str:
+    return repr(kind)
+
+
+def _data(operation: Operation) -> Any:
+    return None if operation.answer is Octets else operation.answer
+
+
+def _operation(one: Operation, of: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "operationId", one.name
+    yield "tags", [one.tag]
+    yield "summary", one.summary.rstrip(".")
+    yield "description", f"{one.description}\n\nNeeds {_either(one.permissions)}.".strip()
+    yield "x-permissions", list(one.permissions)
+    if one.legacy:
+        yield "deprecated", True
+    parameters = [*_in_path(one), *_in_query(one.query)]
+    if parameters:
+        yield "parameters", parameters
+    if one.body is not None:
+        media: dict[str, Any] = {"schema": _renamed(of[_key(one.body)])}
+        if one.example is not None:
+            media["example"] = one.example
+        yield "requestBody", {"required": True, "content": {"application/json": media}}
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    refused = {str(status): {"description": why, "content": problem} for status, why in statuses(one).items()}
+    yield "responses", {str(one.status): _success(one, of), **refused}
+
+
+def _either(permissions: tuple[str, ...]) -> str:
+    named = [f"`{name}`" for name in permissions]
+    return f"the permission {named[0]}" if len(named) == 1 else f"one of the permissions {', '.join(named)}"
+
+
+def _success(one: Operation, of: Mapping[str, Any]) -> dict[str, Any]:
+    described = HTTPStatus(one.status).phrase
+    if one.answer is Octets:
+        return {"description": described, "content": {"*/*": {"schema": {}}}}
+    data = {"type": "null"} if one.answer is None else _renamed(of[_key(one.answer)])
+    schema = {"type": "object", "required": ["data"], "properties": {"data": data}, "additionalProperties": False}
+    return {"description": described, "content": {"application/json": {"schema": schema}}}
+
+
+def _in_path(one: Operation) -> Iterator[dict[str, Any]]:
+    for name in one.parameters:
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
+    if kind is None:
+        return
+    schema = next(iter(msgspec.json.schema_components([kind], ref_template=_REF)[1].values()))
+    for name, each in schema["properties"].items():
+        described = {"description": each.pop("description")} if "description" in each else {}
+        if each.get("type") == "boolean":
+            # A switch of the old API is written without a value.
+            each = {"enum": [True, False, ""], **{key: one for key, one in each.items() if key == "default"}}
+        listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
+        required = {"required": True} if name in schema.get("required", ()) else {}
+        yield {"name": name, "in": "query", **described, **required, "schema": each, **listed}
+
+
+def _clean(name: str) -> str:
+    # OpenAPI 3.1 section 4.8.7.1: component names have letters, digits, full stops, hyphens and underscores.
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+
+
+def _renamed(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            name: "#/components/schemas/" + _clean(one.rpartition("/")[2]) if name == "$ref" else _renamed(one)
+            for name, one in schema.items()
+        }
+    return [_renamed(one) for one in schema] if isinstance(schema, list) else schema

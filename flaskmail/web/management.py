@@ -1,0 +1,118 @@
+"""The blueprint ``management``: everything under ``/api`` (:mod:`flaskmail.management`)."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
+
+from flaskmail.accounts.authorization import Access
+from flaskmail.accounts.principals import Principal
+from flaskmail.errors import RequestError
+from flaskmail.management import api
+from flaskmail.management.dispatch import JSON, Request
+from flaskmail.management.openapi import document
+from flaskmail.management.refusals import invalid
+from flaskmail.server import Server
+from flaskmail.web.admission import Environ, announced_length, base_url, drop, install, refuse_encoding, who
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""The methods that the operations answer for themselves, if only with 405."""
+
+MAX_PARAMETERS = 50
+"""Parameters of one query."""
+
+
+def management_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
+    """``/api/…``, ready for ``app.register_blueprint``. self_reliant: as for :func:`flaskmail.web.jmap_blueprint`."""
+    blueprint = Blueprint("management", __name__)
+    prefix = ""
+    if self_reliant:
+        install(blueprint, server)
+
+    def set_up(state: BlueprintSetupState) -> None:
+        nonlocal prefix
+        prefix = (state.url_prefix or "").rstrip("/")
+
+    blueprint.record(set_up)
+    plain = {"strict_slashes": False, "merge_slashes": False, "provide_automatic_options": False}
+
+    @blueprint.get("/api/openapi.json", strict_slashes=False, merge_slashes=False)
+    def described() -> Response:
+        legacy = server.settings.management.legacy_get
+        found = document(api(), base_url(server, request.environ, prefix), legacy=legacy)
+        # It tells nothing that the source code does not.
+        return Response(msgspec.json.encode(found), content_type=JSON, headers={"Cache-Control": "no-cache"})
+
+    @blueprint.route("/api/", defaults={"rest": ""}, methods=METHODS, **plain)
+    @blueprint.route("/api/<path:rest>", methods=METHODS, **plain)
+    def call(rest: str) -> Response:
+        environ = request.environ
+        legacy = server.settings.management.legacy_get
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": api().methods(segments(environ, rest), legacy)})
+
+        def asker() -> tuple[Principal, Access]:
+            principal = who(server, environ)
+            return principal, server.access_of(principal)
+
+        answer = api().answer(
+            server,
+            Request(
+                method=request.method,
+                segments=segments(environ, rest),
+                query=query_of(environ),
+                headers={name.lower(): value for name, value in request.headers.items()},
+                read=lambda limit: read(environ, limit),
+                address=client_of(environ),
+                base_url=lambda: base_url(server, environ, prefix),
+            ),
+            asker,
+            legacy=legacy,
+        )
+        return Response(answer.body, answer.status, list(answer.headers), direct_passthrough=True)
+
+    return blueprint
+
+
+def client_of(environ: Environ) -> str:
+    """The client's address as the policy settled it; "" when not known."""
+    return str(environ.get("REMOTE_ADDR") or "")
+
+
+def segments(environ: Environ, rest: str) -> tuple[str, ...]:
+    """The path below ``/api`` at its slashes, each part decoded: a slash in a name is written %2F.
+
+    rest: the same path as WSGI gives it, decoded as a whole."""
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    _, found, tail = raw.partition("/api/")
+    if found:
+        parts = tuple(unquote(part, errors="replace") for part in tail.split("/"))
+        if "/".join(parts) == rest:
+            return parts
+    return tuple(rest.split("/"))
+
+
+def query_of(environ: Environ) -> list[tuple[str, str]]:
+    """The parameters of the query. Raises RequestError 400 when there are too many, or they are not UTF-8."""
+    text = str(environ.get("QUERY_STRING") or "")
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError:
+        raise invalid("the query", f"write at most {MAX_PARAMETERS} parameters, in UTF-8") from None
+
+
+def read(environ: Environ, limit: int) -> bytes:
+    """The body. Raises RequestError 413 when it is larger than ``limit`` octets, 400 when it is cut short, 415 when encoded."""
+    refuse_encoding(environ)
+    length = announced_length(environ)
+    stream = environ["wsgi.input"]
+    body: bytes = b"" if length == 0 or (length or 0) > limit else stream.read(limit + 1 if length is None else length)
+    if (length or 0) > limit or len(body) > limit:
+        drop(environ, length, limit)
+        raise RequestError(413, f"The body is larger than {limit} octets.")
+    if length is not None and len(body) < length:
+        raise RequestError(400, "The body is shorter than its Content-Length.")
+    return body
