@@ -21,6 +21,8 @@ from gunicorn.http import parser, wsgi
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from flaskmail import ending
+
 LINGER = 20
 """Milliseconds that a thread waits for the next request of a connection before the connection goes back to be polled."""
 COLLECT = (20_000, 20, 100)
@@ -112,6 +114,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         gc.set_threshold(*COLLECT)
         parser.SocketUnreader = Unreader
         super().init_process()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """See gunicorn. Called for SIGTERM; event streams end now, so that nothing waits for them."""
+        ending.begin()
+        super().handle_exit(sig, frame)
 
     def run(self) -> None:
         """See gunicorn."""
