@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal, cast
 import apsw
 
 from flaskmail.accounts.database import Database
-from flaskmail.accounts.domains import now
+from flaskmail.accounts.domains import local_domain, now
 from flaskmail.accounts.faults import BadName, NameTaken, UnknownName
-from flaskmail.accounts.names import domain_name
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,6 +51,22 @@ class SigningKey:
     selector: str
     algorithm: Algorithm
     private: RSAPrivateKey | Ed25519PrivateKey
+
+
+class BadKey(BadName):
+    """What was asked of a new key cannot be. member: ``id`` or ``selector``."""
+
+    def __init__(self, member: str, told: str) -> None:
+        super().__init__(told)
+        self.member = member
+
+
+class KeyTaken(NameTaken):
+    """There is such a key already. member: ``id`` or ``selector``, whose value it has; never anything of the key."""
+
+    def __init__(self, member: str, value: str, told: str) -> None:
+        super().__init__(told)
+        self.member, self.value = member, value
 
 
 def default_id(algorithm: Algorithm, domain: str) -> str:
@@ -124,7 +139,7 @@ class DkimKeys:
 
     def of_domain(self, domain: str) -> list[DkimKey]:
         """A domain's keys, by id. Raises BadName."""
-        return self.page(within=domain_name(domain))[0]
+        return self.page(within=local_domain(domain))[0]
 
     def get(self, id: str, *, within: str | None = None) -> DkimKey:
         """within: only this domain's keys exist for who asks. Raises UnknownName (with the nearest id)."""
@@ -138,20 +153,22 @@ class DkimKeys:
     ) -> DkimKey:
         """Makes a key of a domain. id and selector: None for ``default_id`` and ``default_selector``.
 
-        Raises BadName; UnknownName when there is no such domain; NameTaken when the id, or the selector in this domain,
+        Raises BadName, BadKey; UnknownName when there is no such domain; KeyTaken when the id, or the selector in this domain,
         has a key already."""
-        domain = domain_name(domain)
+        domain = local_domain(domain)
         id = default_id(algorithm, domain) if id is None else id
         selector = default_selector(algorithm, datetime.now(UTC)) if selector is None else selector.lower()
         if not _ID.fullmatch(id):
-            raise BadName(
+            raise BadKey(
+                "id",
                 f"{id[:80]!r} is no id of a key: write 1 to 270 of a-z, 0-9, dots, hyphens and underscores,"
-                " with a letter or digit at both ends"
+                " with a letter or digit at both ends",
             )
         # RFC 1035 section 2.3.4: a name has at most 253 characters as it is written.
         if not _SELECTOR.fullmatch(selector) or len(f"{selector}._domainkey.{domain}") > 253:
-            raise BadName(
-                f"{selector[:80]!r} is no selector: write labels of 1 to 63 letters, digits and inner hyphens, joined by dots"
+            raise BadKey(
+                "selector",
+                f"{selector[:80]!r} is no selector: write labels of 1 to 63 letters, digits and inner hyphens, joined by dots",
             )
         # A key takes a moment to make; nobody waits for it, and most conflicts are found before.
         self._refuse(id, domain, selector)
@@ -173,9 +190,11 @@ class DkimKeys:
         if self._database.row("SELECT 1 FROM domain WHERE name=?", (domain,)) is None:
             raise UnknownName("domain", domain, (row[0] for row in self._database.rows("SELECT name FROM domain")))
         if self._database.row("SELECT 1 FROM dkim WHERE id=?", (id,)) is not None:
-            raise NameTaken(f"the DKIM key {id!r} exists already")
+            raise KeyTaken("id", id, f"the DKIM key {id!r} exists already")
         if self._database.row("SELECT 1 FROM dkim WHERE domain=? AND selector=?", (domain, selector)) is not None:
-            raise NameTaken(f"the domain {domain!r} has a DKIM key with the selector {selector!r} already")
+            raise KeyTaken(
+                "selector", selector, f"the domain {domain!r} has a DKIM key with the selector {selector!r} already"
+            )
 
     def delete(self, id: str, *, within: str | None = None) -> DkimKey:
         """Removes a key for good; what it signed can be verified for as long as its record is published. As ``get``."""

@@ -11,6 +11,7 @@ import apsw
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.faults import InUse, NameTaken, UnknownName
 from flaskmail.accounts.names import domain_name
+from flaskmail.values.hostnames import to_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,14 @@ class Domain:
 def now() -> str:
     """This second as a UTCDate."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local_domain(text: str) -> str:
+    """The name under which a domain is kept: as ``domain_name``, an international name by its A-labels. Raises BadName."""
+    try:
+        return domain_name(to_ascii(text))
+    except ValueError:
+        return domain_name(text)
 
 
 def add_domain(execute: Callable[..., list[Row]], name: str, description: str = "") -> bool:
@@ -73,7 +82,7 @@ class Domains:
 
     def get(self, name: str, *, within: str | None = None) -> Domain:
         """within: only this domain exists for who asks. Raises BadName or UnknownName (with the nearest name)."""
-        wanted = domain_name(name)
+        wanted = local_domain(name)
         row = self._database.row(_ALL + " WHERE name=?1 AND (?2 IS NULL OR name=?2)", (wanted, within))
         if row is None:
             raise UnknownName("domain", wanted, (domain.name for domain in self.page(within=within)[0]))
@@ -81,7 +90,7 @@ class Domains:
 
     def create(self, name: str, description: str = "") -> Domain:
         """Raises BadName or NameTaken."""
-        wanted = domain_name(name)
+        wanted = local_domain(name)
         with self._database.write() as execute:
             if not add_domain(execute, wanted, description):
                 raise NameTaken(f"the domain {wanted!r} exists already")
