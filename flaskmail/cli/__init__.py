@@ -8,6 +8,8 @@ import click
 
 COMMANDS = {
     "account": "flaskmail.cli.account:account",
+    "audit": "flaskmail.cli.audit:audit",
+    "backup": "flaskmail.cli.backup:backup",
     "config": "flaskmail.cli.config:config",
     "doctor": "flaskmail.cli.doctor:doctor",
     "domain": "flaskmail.cli.domain:domain",
@@ -15,8 +17,12 @@ COMMANDS = {
     "import": "flaskmail.cli.importing:import_",
     "policy": "flaskmail.cli.policy:policy",
     "plugins": "flaskmail.cli.plugins:plugins",
+    "purge": "flaskmail.cli.purge:purge",
+    "reindex": "flaskmail.cli.reindex:reindex",
+    "restore": "flaskmail.cli.restore:restore",
     "token": "flaskmail.cli.token:token",
     "verify": "flaskmail.cli.verify:verify",
+    "whoami": "flaskmail.cli.whoami:whoami",
 }
 """Name of each subcommand, and where it stands."""
 
@@ -58,9 +64,18 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flaskmail", prog_name="flaskmail")
-def main() -> None:
+@click.option(
+    "--url", envvar="FLASKMAIL_URL", metavar="URL", help="Work on the server at this URL instead of the local store."
+)
+@click.option(
+    "--user", envvar="FLASKMAIL_USER", metavar="NAME", help="With --url: sign in with a password instead of a key."
+)
+def main(url: str | None, user: str | None) -> None:
     """Administer a flaskmail server.
 
     Settings come from the file that FLASKMAIL_CONFIG names, else from ./config.toml, else the defaults hold. Every command
     works on the store directly, also while the server is running.
+
+    With --url (or FLASKMAIL_URL) commands work on a server elsewhere through its management API. FLASKMAIL_KEY holds the API key
+    or token then; with --user the password is asked for, or taken from FLASKMAIL_PASSWORD.
     """

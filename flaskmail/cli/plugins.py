@@ -6,13 +6,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import click
-import msgspec
 
-from flaskmail.cli.common import as_json, opened, write_json, write_table
+from flaskmail.cli.common import as_json, write_json, write_table
+from flaskmail.cli.manager import operations
 from flaskmail.config import load
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.management import plugins as management
-from flaskmail.plugins import GROUP, Plugins, answers
+from flaskmail.plugins import GROUP, answers
 from flaskmail.server import Server
 
 
@@ -24,8 +23,8 @@ def plugins(everything: bool, machine: bool) -> None:
 
     The number behind a hook is the plugin's turn when it is asked; a star marks hooks that are provisional.
     """
-    with opened() as server:
-        found = [one for one in described(server.plugins) if everything or one["source"] != "built-in"]
+    with operations() as manager:
+        found = manager.every("/plugins", all=everything)
     if machine:
         write_json(found)
     elif not found:
@@ -33,12 +32,6 @@ def plugins(everything: bool, machine: bool) -> None:
     else:
         head = ("NAME", "VERSION", "FROM", "HOOKS", "FILE")
         write_table(head, ([one["name"], one["version"], _from(one), _hooks(one), one["file"]] for one in found))
-
-
-def described(manager: Plugins) -> list[dict[str, Any]]:
-    """What ``plugins --json`` prints, as JSON values."""
-    found: list[dict[str, Any]] = msgspec.to_builtins(management.described(manager))
-    return found
 
 
 def _from(one: dict[str, Any]) -> str:
