@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import urllib.request
@@ -57,6 +58,49 @@ class Browser:
             ".then(done, error => done({thrown: String(error)}));"
         )
         return self._send("POST", f"{self._base}/execute/async", {"script": whole, "args": list(arguments)})
+
+    def cdp(self, command: str, **parameters: object) -> Any:
+        """One command of the Chrome DevTools Protocol."""
+        return self._send("POST", f"{self._base}/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def at(self) -> str:
+        """The address of the page."""
+        return str(self._send("GET", f"{self._base}/url"))
+
+    def find(self, selector: str) -> str:
+        """The driver's name for the one element of this CSS selector; AssertionError when there are more or fewer."""
+        found = self._send("POST", f"{self._base}/elements", {"using": "css selector", "value": selector})
+        assert len(found) == 1, f"{len(found)} elements of {selector!r} at {self.at()}"
+        return str(next(iter(found[0].values())))
+
+    def type(self, selector: str, text: str) -> None:
+        """Puts this into a field, as keys that are pressed."""
+        element = self.find(selector)
+        self._send("POST", f"{self._base}/element/{element}/clear", {})
+        self._send("POST", f"{self._base}/element/{element}/value", {"text": text})
+
+    def click(self, selector: str) -> None:
+        """A click with the mouse; when it leads to another page, that is loaded afterwards."""
+        self._send("POST", f"{self._base}/element/{self.find(selector)}/click", {})
+
+    def text(self) -> str:
+        """What the page says."""
+        return str(self.run("return document.body.innerText"))
+
+    def screen(self, width: int, height: int, scheme: str) -> None:
+        """The size of the window in CSS pixels, and whether the person likes it "light" or "dark"."""
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def picture(self) -> bytes:
+        """The whole page as a PNG."""
+        return base64.b64decode(self.cdp("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     def send_always(self, headers: dict[str, str]) -> None:
         """Header fields for every request from now on, those for pages that are opened included."""

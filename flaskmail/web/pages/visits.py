@@ -1,0 +1,236 @@
+"""Who looks at a page: the cookie, the session behind it, and the forms that come back."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from flask import Blueprint, Response, g, request
+
+from flaskmail.accounts.principals import Principal, Secret
+from flaskmail.accounts.websessions import WebSession, new_value
+from flaskmail.config.signingin import BrowserSession
+from flaskmail.decisions.pages import cross_site, form_token
+from flaskmail.errors import FlaskmailError, RequestError
+from flaskmail.policy import HttpPolicy
+from flaskmail.policy.adapter import POLICY
+from flaskmail.server import Server
+from flaskmail.web import accesslog
+from flaskmail.web.admission import announced_length, base_url, cut_short, drop
+
+MOST_OCTETS = 64 * 1024
+"""Of a form: passwords, codes and an authorization request fit many times."""
+MOST_FIELDS = 100
+_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Elsewhere(FlaskmailError):
+    """The browser is sent to another address instead of what it asked for. path: a path of ours with its query."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(path)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request of a browser. base: the public URL of the server; value: of its cookie, made now when it brought none;
+    session: in which somebody is signed in, or has given the password (``pending``); address: for throttling, "" when not
+    known; set_cookie: whether the browser is told the value."""
+
+    server: Server
+    base: str
+    secure: bool
+    value: str
+    session: WebSession | None
+    address: str
+    set_cookie: bool
+    _form: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def limits(self) -> BrowserSession:
+        """The settings of sessions."""
+        return self.server.settings.authentication.session
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name. RFC 6265bis section 4.1.3.2: with this prefix no other host can have set it."""
+        return cookie_name(self.secure)
+
+    @property
+    def prefix(self) -> str:
+        """The path under which clients see the server, without a final slash."""
+        return urlsplit(self.base).path.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """The server's name for people."""
+        return urlsplit(self.base).hostname or "flaskmail"
+
+    @property
+    def token(self) -> str:
+        """What every form of this browser carries."""
+        return form_token(self.value)
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who is signed in."""
+        return None if self.session is None or self.session.pending else self.session.principal
+
+    def signed_in(self) -> WebSession:
+        """The session in which somebody is signed in. Else the browser is sent to sign in, and comes back."""
+        if self.session is None or self.session.pending:
+            raise Elsewhere(f"/login?next={quote(here(), safe='/')}")
+        return self.session
+
+    def confirmed(self, at: str) -> WebSession:
+        """The same, for whoever signed in a short while ago only: others do it again, and come back to the path ``at``."""
+        session = self.signed_in()
+        if time.time() - session.authenticated > self.limits.confirm_after:
+            raise Elsewhere(f"/login?again=1&next={quote(at, safe='/')}")
+        return session
+
+    def begin(self, secret: Secret, amr: tuple[str, ...], *, pending: bool = False) -> WebSession:
+        """A session under a new cookie; the browser's present one ends."""
+        self.session, self.value = self.server.directory.web_sessions.begin(
+            secret.principal,
+            secret.stamp,
+            amr,
+            self.limits,
+            address=request.environ.get("REMOTE_ADDR") or "",
+            agent=request.headers.get("User-Agent", ""),
+            pending=pending,
+            replaced=self.value,
+        )
+        self.set_cookie = True
+        return self.session
+
+    def end(self) -> None:
+        """Ends the session; the browser gets a cookie that stands for nobody."""
+        self.server.directory.web_sessions.end_value(self.value)
+        self.session, self.value, self.set_cookie = None, new_value(), True
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of the form that was sent; that it comes from a page of ours is checked first.
+
+        Raises RequestError: 403 when it may not, 411 and 413 for its size, 400 when it is no form."""
+        if self._form is None:
+            self._form = self._read()
+        return self._form
+
+    def _read(self) -> dict[str, str]:
+        environ = request.environ
+        length = announced_length(environ)
+        if length is None:
+            raise RequestError(411, "A form has a Content-Length.")
+        if length > MOST_OCTETS:
+            drop(environ, length, MOST_OCTETS)
+            raise RequestError(413, f"A form has at most {MOST_OCTETS} octets.")
+        body: bytes = environ["wsgi.input"].read(length) if length else b""
+        if len(body) < length:
+            raise cut_short()
+        reason = cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), self._origins())
+        if reason:
+            raise RequestError(403, reason)
+        # Pages of other sites can send three types of content unasked; the other two are nothing that we need.
+        if request.mimetype != "application/x-www-form-urlencoded":
+            raise RequestError(403, "This address takes forms of its own pages only.")
+        try:
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise RequestError(400, "The form cannot be read.") from None
+        fields = dict(pairs)
+        given = fields.pop("token", "")
+        # A browser without our cookie has a value that it could not have known.
+        if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.token.encode()):
+            raise RequestError(
+                403, "The form is out of date, or cookies are switched off. Go back, reload the page and try again."
+            )
+        if len(fields) < len(pairs) - 1:
+            raise RequestError(400, "The form names a field twice.")
+        return fields
+
+    def _origins(self) -> tuple[str, ...]:
+        parts = urlsplit(self.base)
+        # A browser says truly which host it asked; another site's page cannot make it say another.
+        return (
+            f"{parts.scheme}://{parts.netloc}".lower(),
+            f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}".lower(),
+        )
+
+
+def cookie_name(secure: bool) -> str:
+    """Of the session's cookie."""
+    return "__Host-flaskmail" if secure else "flaskmail"
+
+
+def here() -> str:
+    """The path and query of the request, to come back to."""
+    query = request.query_string.decode("ascii", "replace")
+    return request.path + (f"?{query}" if query else "")
+
+
+def visit() -> Visit:
+    """The request's."""
+    found: Visit = g.flaskmail_visit
+    return found
+
+
+def go(path: str) -> Response:
+    """Sends the browser to a path of ours. RFC 9110 section 15.4.4: by GET, whatever it sent."""
+    return leave_for(visit().prefix + path)
+
+
+def leave_for(url: str) -> Response:
+    """Sends the browser to any address; whether it may go there is decided already."""
+    response = Response(b"", 303)
+    response.headers["Location"] = url
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _arrive(server: Server) -> Visit:
+    environ = request.environ
+    base = base_url(server, environ, "")
+    secure = base.startswith("https:") or request.scheme == "https"
+    value = request.cookies.get(cookie_name(secure), "")
+    session, known = None, _VALUE.fullmatch(value) is not None
+    if known:
+        session = server.directory.web_sessions.holder(value, server.settings.authentication.session)
+    policy: HttpPolicy | None = environ.get(POLICY)
+    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
+    found = Visit(server, base, secure, value if known else new_value(), session, address, set_cookie=not known)
+    if found.principal is not None:
+        environ[accesslog.ACCOUNT] = found.principal.name
+        if policy is not None:
+            policy.spend_account(environ, found.principal)
+    return found
+
+
+def install(blueprint: Blueprint, server: Server) -> None:
+    """Makes the Visit of each request, and tells the browser of its cookie."""
+
+    def begin() -> None:
+        if request.endpoint != f"{blueprint.name}.asset":
+            g.flaskmail_visit = _arrive(server)
+
+    def end(response: Response) -> Response:
+        found: Visit | None = g.get("flaskmail_visit")
+        if found is not None and found.set_cookie:
+            response.set_cookie(found.cookie, found.value, path="/", secure=found.secure, httponly=True, samesite="Lax")
+        return response
+
+    blueprint.before_request(begin)
+    blueprint.after_request(end)
+    blueprint.register_error_handler(Elsewhere, lambda error: go(error.path))
+
+
+def gone() -> NoReturn:
+    """Raises RequestError 404."""
+    raise RequestError(404, "There is nothing at this address.")
