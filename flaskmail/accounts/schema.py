@@ -140,6 +140,93 @@ CONTROL = (
         PRIMARY KEY(principal, hash)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE oauth_client(
+        id TEXT PRIMARY KEY,
+        secret BLOB,
+        name TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        dynamic INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        used INTEGER
+    ) WITHOUT ROWID;
+    CREATE TABLE oauth_grant(
+        id TEXT PRIMARY KEY,
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        client TEXT NOT NULL REFERENCES oauth_client(id) ON DELETE CASCADE,
+        stamp INTEGER NOT NULL,
+        scope TEXT NOT NULL,
+        authenticated INTEGER NOT NULL,
+        amr TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX oauth_grant_principal ON oauth_grant(principal);
+    CREATE INDEX oauth_grant_client ON oauth_grant(client);
+    CREATE INDEX oauth_grant_ends ON oauth_grant(ends);
+    CREATE TABLE oauth_access(
+        hash BLOB PRIMARY KEY,
+        family TEXT NOT NULL REFERENCES oauth_grant(id) ON DELETE CASCADE,
+        scope TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX oauth_access_family ON oauth_access(family);
+    CREATE INDEX oauth_access_expires ON oauth_access(expires);
+    CREATE TABLE oauth_refresh(
+        hash BLOB PRIMARY KEY,
+        family TEXT NOT NULL REFERENCES oauth_grant(id) ON DELETE CASCADE,
+        used INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX oauth_refresh_family ON oauth_refresh(family);
+    CREATE TABLE oauth_code(
+        hash BLOB PRIMARY KEY,
+        principal TEXT NOT NULL REFERENCES principal(id) ON DELETE CASCADE,
+        client TEXT NOT NULL REFERENCES oauth_client(id) ON DELETE CASCADE,
+        stamp INTEGER NOT NULL,
+        scope TEXT NOT NULL,
+        authenticated INTEGER NOT NULL,
+        amr TEXT NOT NULL,
+        redirect_uri TEXT,
+        challenge TEXT NOT NULL,
+        nonce TEXT,
+        expires REAL NOT NULL,
+        used INTEGER NOT NULL,
+        family TEXT REFERENCES oauth_grant(id) ON DELETE CASCADE
+    ) WITHOUT ROWID;
+    CREATE INDEX oauth_code_principal ON oauth_code(principal);
+    CREATE INDEX oauth_code_client ON oauth_code(client);
+    CREATE INDEX oauth_code_family ON oauth_code(family);
+    CREATE TABLE oauth_device(
+        hash BLOB PRIMARY KEY,
+        user_code BLOB NOT NULL UNIQUE,
+        client TEXT NOT NULL REFERENCES oauth_client(id) ON DELETE CASCADE,
+        scope TEXT NOT NULL,
+        status TEXT NOT NULL,
+        expires REAL NOT NULL,
+        interval INTEGER NOT NULL,
+        polled REAL NOT NULL,
+        principal TEXT REFERENCES principal(id) ON DELETE CASCADE,
+        stamp INTEGER,
+        authenticated INTEGER,
+        amr TEXT
+    ) WITHOUT ROWID;
+    CREATE INDEX oauth_device_client ON oauth_device(client);
+    CREATE INDEX oauth_device_principal ON oauth_device(principal);
+    CREATE INDEX oauth_device_expires ON oauth_device(expires);
+    CREATE TABLE oauth_key(
+        id TEXT PRIMARY KEY,
+        algorithm TEXT NOT NULL,
+        public TEXT NOT NULL,
+        private BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        retired INTEGER
+    ) WITHOUT ROWID;
+    """,
 )
 
 THROTTLE = (
