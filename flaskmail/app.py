@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask import Flask, request
@@ -12,7 +12,7 @@ from flask import Flask, request
 from flaskmail.config import Settings
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import leave
-from flaskmail.policy.plan import of_settings
+from flaskmail.policy.plan import check, check_for, of_settings
 from flaskmail.server import Server
 from flaskmail.web import accesslog, discovery_blueprint, jmap_blueprint
 from flaskmail.web.admission import install
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
         counters=lambda: server.settings.storage.path / "limits",
         answered=accesslog.write,
     )
-    server.follow_settings(lambda new: mistakes(new, server), policy.renew)
+    server.follow_settings(policy.renew, lambda new: check_for(server, new), instead=check)
     if policy.policy.url.constant is not None:
         app.extensions["flaskmail.url"] = policy.policy.url.constant
     if first_start:
@@ -58,8 +58,19 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.extensions["flaskmail.front"] = front = Front(app, api, {*hooks, leave})
     app.wsgi_app = front  # type: ignore[method-assign]
     policy.init_app(app)
-    app.wsgi_app = Admitting(app.wsgi_app, server)  # type: ignore[method-assign]
+    app.wsgi_app = _refreshing(Admitting(app.wsgi_app, server), server)  # type: ignore[method-assign]
     return app
+
+
+def _refreshing(application: Callable[..., Iterable[bytes]], server: Server) -> Any:
+    # Before the policy, so that a request has the settings of the moment when it came in.
+    refresh = server.refresh
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        refresh()
+        return application(environ, start_response)
+
+    return serve
 
 
 def _announce_at_first_request(app: Flask) -> Callable[..., Any]:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from flaskmail import sockets
+from flaskmail.accounts.storedsettings import read_texts
 from flaskmail.config import Settings, adopt, diff, load, merge
-from flaskmail.errors import ConfigError, FlaskmailError
+from flaskmail.config.loading import STORED
+from flaskmail.errors import ConfigError, FlaskmailError, StoreError
 from flaskmail.gunicornworker import PatientSocket
 from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
@@ -74,21 +76,26 @@ _FIXED: dict[str, Any] = {
 
 def _start() -> Settings:
     try:
-        found = load()
+        found = load(stored=read_texts)
     except ConfigError as error:
         raise SystemExit(_refusal(error)) from None
+    except StoreError as error:
+        raise SystemExit(f"flaskmail cannot start: {error}") from None
     # Mail is for nobody else on this machine, whatever the shell's umask is.
     os.umask(0o077)
     # A connection and an open mailbox each cost descriptors; the usual soft limit of 1024 is below max-connections.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    adopt(found)
+    adopt(found, serving=found)
     return found
 
 
 def _refusal(error: ConfigError) -> str:
-    return f"flaskmail cannot start, its configuration is wrong:\n{error}"
+    told = f"flaskmail cannot start, its configuration is wrong:\n{error}"
+    if any(problem.where == STORED for problem in error.problems):
+        told += "\nflaskmail config unset KEY removes a stored setting."
+    return told
 
 
 settings = _start()
@@ -162,17 +169,20 @@ def on_reload(server: Any) -> None:
     """
     global settings
     try:
-        new = load(settings.source)
+        wanted = load(settings.source, stored=read_texts)
+    except StoreError as error:
+        server.log.error("The settings cannot be read; the old ones stay in force: %s", error)
+        return
     except ConfigError as error:
         for problem in error.problems:
             server.log.error("Settings: %s", problem)
         server.log.error("The settings are wrong; the old ones stay in force.")
         return
-    changed, fixed = diff(settings, new)
-    new = merge(settings, new)
+    changed, fixed = diff(settings, wanted)
+    new = merge(settings, wanted)
     before, after = options(settings), options(new)
     settings = new
-    adopt(new)
+    adopt(wanted, serving=new)
     sockets.serve(new.server.listeners())
     # gunicorn takes its options from this module's names at the next reload, and from server.cfg until then.
     globals().update(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import threading
@@ -14,7 +15,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from flaskmail import builtin, config
+from flaskmail import builtin
 from flaskmail.accounts.authentication import parse_basic
 from flaskmail.accounts.authorization import Access, lacking
 from flaskmail.accounts.directory import Directory
@@ -23,8 +24,9 @@ from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
 from flaskmail.config import Settings
+from flaskmail.config.loading import CHECKS, Check
 from flaskmail.datatypes import core, mail
-from flaskmail.errors import RequestError, StoreError
+from flaskmail.errors import FlaskmailError, Problem, RequestError, StoreError
 from flaskmail.hookspecs import Credentials, Denied, Event
 from flaskmail.jmap.context import REQUEST_SECONDS, AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
@@ -32,12 +34,18 @@ from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.method import Capability
 from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
+from flaskmail.livesettings import LiveSettings
+from flaskmail.oauthservice import OAuthService
 from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
+from flaskmail.plugins.loading import misnamed
 from flaskmail.sessions import SessionExtras
 
 log = logging.getLogger("flaskmail.plugins")
 
 BUILT_IN = (core, mail)
+
+LOOK = 0.3
+"""Seconds after which a process that gets requests looks whether the settings have changed."""
 
 
 StoreMaker = Callable[[Path, Sequence[DataType]], Store]
@@ -108,18 +116,27 @@ class _Process:
     """What a process holds; made at first use, and anew after a fork."""
 
     def __init__(self, server: Server, parts: _Parts, settings: Settings, make_store: StoreMaker) -> None:
-        self._server, self._extras = server, parts.session_extras
+        self._server, self._parts, self._extras = server, parts, parts.session_extras
         self.pid = os.getpid()
         self.ready = False
-        self.settings = settings
-        self.engine = parts.engine(settings)
-        self.limits = self.engine.limits
-        self.types = self.engine.types
         self.blob_finders = parts.blob_finders
+        self._take(settings)
         self.directory = Directory(settings.storage.path, settings.authentication)
         self.store = make_store(settings.storage.path, parts.types)
+
+    def _take(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine = self._parts.engine(settings)
+        self.limits = self.engine.limits
+        self.types = self.engine.types
         self.accounts = lru_cache(maxsize=10_000)(self._accounts)
         self.session = lru_cache(maxsize=1000)(self._session)
+
+    def renewed(self, settings: Settings) -> _Process:
+        """The same open things with other settings; whoever holds this one goes on with the old."""
+        fresh = copy.copy(self)
+        fresh._take(settings)
+        return fresh
 
     def _accounts(self, principal: Principal) -> Mapping[str, AccountAccess]:
         if not principal.has_mail:
@@ -137,12 +154,14 @@ class _Process:
 class Server:
     """One mail server: what the web, the command line and the tests work with.
 
-    settings: None for those in force in the process (:func:`flaskmail.config.current`, asked anew after a fork, so that a
-    reload reaches new workers). store: makes the store; default SQLite below ``storage.path``. plugins: further plugin
-    objects beside those that the settings name; installed: whether those of installed packages are found too.
+    settings: None for those of file and environment (:func:`flaskmail.config.current`, asked anew after a fork, so that a
+    reload reaches new workers); those that are stored in the data folder hold below them. store: makes the store; default
+    SQLite below ``storage.path``. plugins: further plugin objects beside those that the settings name; installed: whether those
+    of installed packages are found too.
 
-    Making one loads the plugins and opens nothing: whatever holds a file or a lock is made at first use, in the process that
-    uses it. ConfigError when settings, plugins or declarations are wrong.
+    Making one reads the stored settings, loads the plugins and leaves nothing open: whatever holds a file or a lock is made at
+    first use, in the process that uses it. ConfigError when settings, plugins or declarations are wrong; StoreError when the
+    stored settings cannot be read.
     """
 
     def __init__(
@@ -153,10 +172,19 @@ class Server:
         plugins: Iterable[object] = (),
         installed: bool = True,
     ) -> None:
-        self._settings, self._make_store = settings, store
+        self._live, self._make_store = LiveSettings(settings), store
         self._lock = threading.RLock()
         self._process: _Process | None = None
+        self._checks: list[Check] = [self._misnamed]
+        self._replaced: set[Check] = set()
+        self._renewals: list[Callable[[], object]] = []
+        self._looking = threading.RLock()
+        self._look_at = 0.0
+        self._looked_at: object = None
         self._parts = _Parts(self, self.settings, plugins, installed)
+        self._oauth = OAuthService(
+            lambda: self.directory, lambda: self.settings, lambda: tuple(self.engine.capabilities)
+        )
         # Whatever does not fit together stops the start, not the first request.
         self._parts.engine(self.settings)
 
@@ -184,7 +212,75 @@ class Server:
         process = self._process
         if process is not None and process.pid == os.getpid():
             return process.settings
-        return self._settings or config.current()
+        return self._live.now.settings
+
+    @property
+    def live_settings(self) -> LiveSettings:
+        """Where the settings come from, and what waits for a reload or a restart."""
+        return self._live
+
+    @property
+    def settings_checks(self) -> tuple[Check, ...]:
+        """What new settings have to pass, beyond the kinds of their values."""
+        return (*(check for check in CHECKS if check not in self._replaced), *self._checks)
+
+    def _misnamed(self, settings: Settings) -> Iterable[Problem]:
+        return misnamed(self._parts.plugins, settings.plugins.disabled, settings.plugins.options)
+
+    def follow_settings(
+        self, renew: Callable[[], object], check: Check | None = None, instead: Check | None = None
+    ) -> None:
+        """For what is made of the settings outside of this class. renew: called when there are new ones in force in this
+        process, in ``settings``; check: what is wrong with new ones, instead: the one of CHECKS whose place it takes. Where
+        nothing is wrong, ``renew`` does not fail."""
+        self._renewals.append(renew)
+        if check is not None:
+            self._checks.append(check)
+        if instead is not None:
+            self._replaced.add(instead)
+
+    def refresh(self, *, now: bool = False) -> None:
+        """Takes the settings that were changed by any process into force in this one. Every way in calls it first: it costs next
+        to nothing, and looks at most every LOOK seconds. now: looks in any case; StoreError when that is not possible."""
+        if time.monotonic() >= self._look_at or now:
+            self._refresh(now)
+
+    def _refresh(self, now: bool) -> None:
+        # One thread looks; meanwhile the others go on with what they have.
+        if not self._looking.acquire(blocking=now):
+            return
+        try:
+            self._look_at = time.monotonic() + LOOK
+            stored = self._now.directory.settings
+            version = (os.getpid(), stored.version())
+            if version != self._looked_at:
+                self._looked_at = version
+                if stored.marks() != self._live.now.marks:
+                    self._renew()
+        except Exception as error:
+            # The request itself finds out, and is answered as its caller expects.
+            self._looked_at = None
+            if now:
+                raise
+            if not isinstance(error, FlaskmailError):
+                log.exception("the settings could not be taken into force")
+        finally:
+            self._looking.release()
+
+    def _renew(self) -> None:
+        process = self._now
+        fresh = self._live.follow(process.directory.settings.state(), self.settings_checks)
+        if fresh is None:
+            return
+        renewed = process.renewed(fresh.settings)
+        process.directory.apply(fresh.settings.authentication)
+        with self._lock:
+            if self._process is process:
+                self._process = renewed
+        self._live.adopt(fresh)
+        for renew in self._renewals:
+            renew()
+        self.tell("settings.changed", revision=fresh.state.revision)
 
     @property
     def limits(self) -> Limits:
@@ -212,6 +308,11 @@ class Server:
         return self._now.directory
 
     @property
+    def oauth(self) -> OAuthService:
+        """The authorization server."""
+        return self._oauth
+
+    @property
     def plugins(self) -> Plugins:
         """The plugins, built-in ones included."""
         return self._parts.plugins
@@ -223,6 +324,7 @@ class Server:
         :meth:`flaskmail.accounts.authentication.Authenticator.authenticate` say, whose arguments and errors these are.
 
         request: makes the request for plugins. RequestError 503 when a plugin fails."""
+        self.refresh()
         ask_plugins = self._parts.authenticate
         try:
             if ask_plugins is None:
@@ -297,7 +399,9 @@ class Server:
 
     def context_for(self, principal: Principal) -> Context:
         """The context of one request of this principal."""
-        now = self._now
+        return self._context(self._now, principal)
+
+    def _context(self, now: _Process, principal: Principal) -> Context:
         return Context(
             store=now.store,
             types=now.types,
@@ -315,7 +419,7 @@ class Server:
     def handle(self, principal: Principal, body: bytes, base_url: str) -> bytes:
         """Answers one API request (RFC 8620 section 3.3) with the JSON of its response. Raises RequestError."""
         now = self._now
-        return now.engine.handle(self.context_for(principal), body, now.session(principal, base_url).state)
+        return now.engine.handle(self._context(now, principal), body, now.session(principal, base_url).state)
 
     # ---- administration
     def create_account(

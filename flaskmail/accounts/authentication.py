@@ -104,6 +104,14 @@ class Authenticator:
         self._lock = threading.Lock()
         self._under_way: dict[bytes, threading.Lock] = {}
 
+    def apply(self, *, ttl: float, basic: bool) -> None:
+        """Takes other settings from now on."""
+        if (ttl, basic) != (self._ttl, self.basic):
+            self._ttl, self.basic = ttl, basic
+            # What was remembered under the old ones is looked at anew.
+            with self._lock:
+                self._verified.clear()
+
     def authenticate(self, authorization: str | None, address: str) -> Principal:
         """The principal whose credential this is. authorization: the header's value, None when it was not sent; address: the
         client's, "" when not known.

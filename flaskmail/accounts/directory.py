@@ -11,6 +11,7 @@ from flaskmail.accounts.domains import Domains
 from flaskmail.accounts.passwords import Passwords
 from flaskmail.accounts.principals import Principals
 from flaskmail.accounts.schema import CONTROL
+from flaskmail.accounts.storedsettings import StoredSettings
 from flaskmail.accounts.throttle import Throttle
 from flaskmail.accounts.tokens import Tokens
 from flaskmail.config.settings import Authentication
@@ -30,6 +31,7 @@ class Directory:
         self.domains = Domains(self._database)
         self.principals = Principals(self._database)
         self.tokens = Tokens(self._database)
+        self.settings = StoredSettings(self._database)
         self.authority = Authority(self._database)
         self.passwords = Passwords(settings.argon2)
         self.authenticator = Authenticator(
@@ -42,6 +44,12 @@ class Directory:
             ttl=settings.cache_ttl,
             basic=settings.basic,
         )
+
+    def apply(self, settings: Authentication) -> None:
+        """Takes other settings into force; what is remembered stays."""
+        self._throttle.apply(settings.fail_rate)
+        self.passwords.apply(settings.argon2)
+        self.authenticator.apply(ttl=settings.cache_ttl, basic=settings.basic)
 
     def check(self) -> None:
         """Raises StoreError when the directory cannot be read."""

@@ -69,6 +69,16 @@ class Passwords:
         self._turn = threading.BoundedSemaphore(cost.concurrency)
         self._queue = threading.BoundedSemaphore(cost.concurrency + WAITING)
 
+    def apply(self, cost: Argon2) -> None:
+        """Takes other costs from now on; what is being hashed goes on with the old."""
+        old, self._cost = self._cost, cost
+        if cost != old:
+            for made in ("_hasher", "nobody"):
+                self.__dict__.pop(made, None)
+        if cost.concurrency != old.concurrency:
+            self._turn = threading.BoundedSemaphore(cost.concurrency)
+            self._queue = threading.BoundedSemaphore(cost.concurrency + WAITING)
+
     @cached_property
     def _hasher(self) -> PasswordHasher:
         # Imported when a password is first checked: most requests come with a verified credential.
@@ -94,7 +104,8 @@ class Passwords:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Waits for a turn to hash. Raises RequestError 503 at once when too many wait already."""
-        if not self._queue.acquire(blocking=False):
+        queue = self._queue
+        if not queue.acquire(blocking=False):
             raise RequestError(
                 503, "Too many passwords are being checked at the moment. Try again.", headers={"Retry-After": "2"}
             )
@@ -102,7 +113,7 @@ class Passwords:
             with self._turn:
                 yield
         finally:
-            self._queue.release()
+            queue.release()
 
     def hash_octets(self, octets: bytes) -> str:
         """The PHC string of ``prepare``d octets. To be called inside ``turn()``."""

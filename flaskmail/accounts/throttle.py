@@ -57,6 +57,10 @@ class Throttle:
         self._database = Database(path, THROTTLE, synchronous="NORMAL")
         self._rate, self._clock = rate, clock
 
+    def apply(self, rate: Rate) -> None:
+        """Counts by another rate from now on."""
+        self._rate = rate
+
     def enter(self, address: str, name: str) -> float:
         """Counts a try before its password is looked at. Answers 0, or the seconds to wait (then nothing is counted)."""
         wait = self.waiting(address, name)
@@ -108,6 +112,17 @@ class Throttle:
     def _wait(self, key: bytes, now: float) -> float:
         row = self._database.row("SELECT level, at FROM failures WHERE key=?", (key,))
         return 0.0 if row is None else wait_for(drained(row[0], now - row[1], self._rate), self._rate)
+
+    def remove_drained(self) -> int:
+        """Removes counts that hold nobody back any more, and addresses that count as nobody's own. Answers how many."""
+        now = self._clock()
+        with self._database.write() as execute:
+            drained = execute(
+                "DELETE FROM failures WHERE at < ? OR level - (? - at) * ? <= 0 RETURNING 1",
+                (now - self._rate.seconds, now, self._rate.count / self._rate.seconds),
+            )
+            unknown = execute("DELETE FROM known WHERE at < ? RETURNING 1", (now - KNOWN,))
+        return len(drained) + len(unknown)
 
     def close(self) -> None:
         """Closes this process's connection."""

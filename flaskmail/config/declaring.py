@@ -18,7 +18,9 @@ class Declaration:
 
     key: dotted, as in the file. kind: how it is read and written. default: the typed value, None for unset.
     doc: sentences for the administrator. example: TOML text of a likely value, where the default does not show one.
-    reloadable: a SIGHUP brings a new value into force. secret: ``config show`` hides the value.
+    live: a stored value is in force everywhere within a second; reloadable: a SIGHUP brings a new value into force, else it takes
+    a restart. secret: no answer shows the value. only_file: it cannot be stored, because whoever sets it could run code, or write
+    files.
     """
 
     key: str
@@ -28,6 +30,8 @@ class Declaration:
     example: str
     reloadable: bool
     secret: bool
+    live: bool
+    only_file: bool
 
     @property
     def section(self) -> str:
@@ -41,10 +45,26 @@ class Declaration:
 
 
 def setting(
-    kind: Kind[T], default: T, doc: str, *, example: str = "", reloadable: bool = True, secret: bool = False
+    kind: Kind[T],
+    default: T,
+    doc: str,
+    *,
+    example: str = "",
+    reloadable: bool = True,
+    secret: bool = False,
+    live: bool = True,
+    only_file: bool = False,
 ) -> T:
-    """Declare a field of a section. The arguments are those of :class:`Declaration`."""
-    declared = {"kind": kind, "doc": doc, "example": example, "reloadable": reloadable, "secret": secret}
+    """Declare a field of a section. The arguments are those of :class:`Declaration`; what is not reloadable is not live."""
+    declared = {
+        "kind": kind,
+        "doc": doc,
+        "example": example,
+        "reloadable": reloadable,
+        "secret": secret,
+        "live": live and reloadable,
+        "only_file": only_file,
+    }
     field: T = dataclasses.field(default=default, metadata=declared, repr=not secret)
     return field
 

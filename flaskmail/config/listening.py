@@ -31,6 +31,7 @@ class Tls:
         None,
         "PEM file with the certificate and its chain.",
         example='"/etc/flaskmail/cert.pem"',
+        live=False,
     )
     private_key: Path | None = setting(
         kinds.optional(kinds.FILE),
@@ -38,6 +39,7 @@ class Tls:
         "PEM file with the private key of the certificate.",
         example='"/etc/flaskmail/key.pem"',
         secret=True,
+        live=False,
     )
 
 
@@ -51,6 +53,7 @@ class ListenerProxy:
         "Peers that begin each connection with a PROXY header: networks, addresses, or the names loopback, private and unix. "
         "From them the header is required, from all others it is refused. Not together with server.http.use-x-forwarded.",
         example='["10.1.2.0/24"]',
+        live=False,
     )
 
 
@@ -73,6 +76,7 @@ class Listener:
         "What is served there; anything else is answered 404. jmap: /jmap/; discovery: /.well-known/; health: /healthz/; the "
         "others are kept for what lies below /api/, /admin/ and /metrics.",
         example='["jmap", "discovery"]',
+        live=False,
     )
     tls: Tls = Tls()
     proxy: ListenerProxy = ListenerProxy()

@@ -1,21 +1,20 @@
-"""Reading the settings: file, environment, macros; everything that is wrong is reported at once."""
+"""The settings in force, of all their sources: defaults < stored < file < environment. Everything wrong is reported at once."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import tomli
 
-from flaskmail.config import lookups
 from flaskmail.config.listening import mistakes
-from flaskmail.config.settings import Declaration, Settings, build, declarations, open_tables, subsections
+from flaskmail.config.reading import MAX_FILE_SIZE, Reader
+from flaskmail.config.reading import shown as shown
+from flaskmail.config.settings import Settings, build, declarations
 from flaskmail.errors import ConfigError, Problem
 
 T = TypeVar("T")
@@ -25,14 +24,13 @@ CONFIG_VARIABLE = "FLASKMAIL_CONFIG"
 DATA_VARIABLE = "FLASKMAIL_DATA"
 """Names the data folder, before ``storage.path``."""
 
-MAX_FILE_SIZE = 1_000_000
-"""Octets of a settings file, or of a file that a ``%{file:…}%`` names."""
+STORED = "the stored settings"
+"""The origin of what was changed while the server runs, and is kept in the data folder."""
+APPLICATION = "the application"
+"""The origin of what somebody's code has set who made the Settings."""
 
-_MACRO = re.compile(r"%\{([^{}]*)\}%")
-
-
-OLD_NAMES = {"jmap.http.headers": "server.http.headers"}
-"""Old names of settings that are still read, and the names of today."""
+Stored = Mapping[str, str] | Callable[[Path], Mapping[str, str]]
+"""The stored settings, TOML texts by dotted keys, or what reads them of a data folder."""
 
 Check = Callable[[Settings], Iterable[Problem]]
 CHECKS: list[Check] = []
@@ -45,7 +43,7 @@ def read_section(table: Mapping[str, Any], prefix: str, section: type[T]) -> tup
 
     prefix: the section's dotted name with a dot at its end."""
     problems: list[Problem] = []
-    reader = _Reader(None, Path.cwd(), os.environ, problems)
+    reader = Reader("settings", Path.cwd(), os.environ, problems)
     reader.table(table, prefix, section)
 
     def short(problem: Problem) -> Problem:
@@ -55,51 +53,153 @@ def read_section(table: Mapping[str, Any], prefix: str, section: type[T]) -> tup
     return build(reader.values, section, prefix), [short(problem) for problem in problems]
 
 
-class _Trouble(Exception):
-    """A macro that cannot be expanded: what was found, what was expected."""
-
-    def __init__(self, found: str, expected: str) -> None:
-        super().__init__(found, expected)
-        self.found, self.expected = found, expected
-
-
-def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None, *, checked: bool = True) -> Settings:
-    """The settings in force.
+def load(
+    path: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    stored: Stored | None = None,
+    checked: bool = True,
+) -> Settings:
+    """The settings of a file, the environment and what is stored.
 
     path: the file; None: the one that FLASKMAIL_CONFIG names, else ``./config.toml``, else there is none and the defaults
-    hold. environ: instead of ``os.environ``. Relative paths start from the folder of the file they stand in; those of
-    the environment and of the defaults from the working directory. checked: False leaves out what an application checks again
-    when it is made, for settings that name what plugin objects bring. ConfigError holds everything that is wrong.
+    hold. environ: instead of ``os.environ``. stored: what holds where file and environment say nothing. Relative paths start from
+    the folder of the file they stand in; those of the environment, of the defaults and what is stored without a file from the
+    working directory. checked: False leaves out what an application checks again when it is made, for settings that name what
+    plugin objects bring. ConfigError holds everything that is wrong.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
     source = _source(path, environ, here)
-    problems: list[Problem] = []
-    reader = _Reader(source, here if source is None else source.parent, environ, problems)
+    reader = Reader(str(source), here if source is None else source.parent, environ, [])
     if source is not None:
         reader.table(_read(source), "", Settings)
         reader.take_old_names()
-    values, origins = reader.values, reader.origins
     data = environ.get(DATA_VARIABLE)
     if data:
-        values["storage.path"] = here / Path(data).expanduser()
-        origins["storage.path"] = DATA_VARIABLE
+        reader.values["storage.path"] = here / Path(data).expanduser()
+        reader.origins["storage.path"] = DATA_VARIABLE
     else:
-        values.setdefault("storage.path", here / Settings().storage.path)
-    settings = build(values, Settings)
+        reader.values.setdefault("storage.path", here / Settings().storage.path)
+    if callable(stored):
+        # Where the data lies is not known when that is what the file says wrong.
+        lost = any(problem.key.startswith("storage") for problem in reader.problems)
+        stored = {} if lost else stored(reader.values["storage.path"])
+    return _joined(reader, stored or {}, source, CHECKS if checked else ())
+
+
+def overlay(settings: Settings, stored: Mapping[str, str], *, checks: Iterable[Check] | None = None) -> Settings:
+    """The settings with these stored ones, in place of those that they were made with. What is stored counts where the settings say
+    nothing themselves: neither from a file or the environment, nor, for those that somebody's code made, by a value other than
+    the default. checks: instead of CHECKS. ConfigError holds everything that is wrong."""
+    reader = Reader(str(settings.source), settings.folder, None, [])
+    for one in declarations(of=settings):
+        value = settings.value(one.key)
+        if settings.origin(one.key) == STORED:
+            continue
+        reader.known[one.key] = one
+        if one.key in settings.origins:
+            reader.values[one.key], reader.origins[one.key] = value, settings.origins[one.key]
+        elif value != one.default:
+            reader.values[one.key] = value
+            if not one.only_file:
+                reader.origins[one.key] = APPLICATION
+    # Of a listener that is stored alone, every key is stored or has its default.
+    prefixes = ((name, f"server.listener.{name}.") for name in settings.server.listener)
+    reader.named = [name for name, prefix in prefixes if any(key.startswith(prefix) for key in reader.values)]
+    for table, entries in settings.lookup.tables.items():
+        for name, value in entries.items():
+            key = f"lookup.{table}.{name}"
+            if settings.origin(key) != STORED:
+                reader.lookups.setdefault(table, {})[name] = value
+                reader.origins[key] = settings.origins.get(key, APPLICATION)
+    for name, options in settings.plugins.options.items():
+        key = f"plugins.{name}"
+        if settings.origin(key) != STORED:
+            reader.of_plugins[name], reader.origins[key] = dict(options), settings.origins.get(key, APPLICATION)
+    reader.written = dict(settings.written)
+    return _joined(reader, stored, settings.source, CHECKS if checks is None else checks)
+
+
+def _joined(top: Reader, stored: Mapping[str, str], source: Path | None, checks: Iterable[Check]) -> Settings:
+    """The settings of what was read, with what is stored below it. ConfigError holds everything that is wrong."""
+    below = read_stored(stored, top.folder)
+    origins = below.origins | top.origins
+    tables = {name: below.lookups.get(name, {}) | top.lookups.get(name, {}) for name in below.lookups | top.lookups}
+    settings = build(below.values | top.values, Settings)
     settings = dataclasses.replace(
         settings,
         source=source,
-        lookup=dataclasses.replace(settings.lookup, tables=reader.tables_looked_up),
-        plugins=dataclasses.replace(settings.plugins, options=reader.of_plugins),
+        lookup=dataclasses.replace(settings.lookup, tables=tables),
+        plugins=dataclasses.replace(settings.plugins, options=below.of_plugins | top.of_plugins),
     )
-    problems += _across(settings, reader)
+    problems = [*below.problems, *top.problems]
     failed = {problem.key for problem in problems}
-    for check in CHECKS if checked else ():
-        problems += (reader.found_later(one) for one in check(settings) if _setting(one.key) not in failed)
+
+    def located(problem: Problem) -> Problem:
+        """With where it stands, and without what a macro stands for."""
+        key = _setting(problem.key)
+        if key in top.written and key in top.known:
+            problem = Problem("", problem.key, top.written[key], top.known[key].kind.expected)
+        where = origins.get(key, str(source or "the defaults"))
+        if problem.where == STORED or (_lies_in(key, below.origins) and not _lies_in(key, top.origins)):
+            where = STORED
+        return dataclasses.replace(problem, where=where)
+
+    problems += map(located, _across(settings, below, top, failed))
+    failed = {problem.key for problem in problems}
+    for check in checks:
+        problems += (located(one) for one in check(settings) if _setting(one.key) not in failed)
     if problems:
         raise ConfigError(problems)
-    return dataclasses.replace(settings, origins=origins, written=reader.written)
+    return dataclasses.replace(settings, origins=origins, written=top.written)
+
+
+def read_stored(stored: Mapping[str, str], folder: Path) -> Reader:
+    """The stored settings, read: values and problems. folder: where relative paths start from."""
+    reader = Reader(STORED, folder, None, [])
+    for key, text in stored.items():
+        try:
+            value = read_text(text)
+        except ValueError as error:
+            reader.wrong(key, shown(text), str(error))
+            continue
+        *tables, name = split_key(key)
+        nested: dict[str, Any] = {name: value}
+        for table in reversed(tables):
+            nested = {table: nested}
+        reader.table(nested, "", Settings)
+    reader.take_old_names()
+    return reader
+
+
+def read_text(text: str) -> object:
+    """The value of a TOML text; ValueError, which says what is expected, for anything but one value."""
+    try:
+        found = tomli.loads(f"value = {text}")
+    except (tomli.TOMLDecodeError, RecursionError):
+        found = {}
+    if list(found) != ["value"]:
+        raise ValueError('a value as in TOML: true, 12, "text", ["a", "b"] or { name = "value" }')
+    return found["value"]
+
+
+def split_key(key: str) -> list[str]:
+    """The parts of a dotted key; what stands behind ``plugins.`` is one name."""
+    if key.startswith("plugins.") and key not in _OWN_OF_PLUGINS:
+        name = key.removeprefix("plugins.")
+        try:
+            return ["plugins", json.loads(name) if name.startswith('"') else name]
+        except ValueError:
+            return ["plugins", name]
+    return key.split(".")
+
+
+_OWN_OF_PLUGINS = {one.key for one in declarations() if one.section == "plugins"}
+
+
+def _lies_in(key: str, origins: Mapping[str, str]) -> bool:
+    return key in origins or any(one.startswith(f"{key}.") for one in origins)
 
 
 def _source(path: str | Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
@@ -138,213 +238,28 @@ def _read(source: Path) -> dict[str, Any]:
         raise wrong("the file", "brackets nested too deep", "TOML") from None
 
 
-class _Reader:
-    """Walks the tables of a file along the declarations and collects values, origins and problems."""
-
-    def __init__(self, source: Path | None, folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> None:
-        self.source, self.folder, self.environ, self.problems = source, folder, environ, problems
-        self.known: dict[str, Declaration] = {declaration.key: declaration for declaration in declarations()}
-        self.values: dict[str, Any] = {}
-        self.tables_looked_up: dict[str, dict[str, lookups.Plain]] = {}
-        self.of_plugins: dict[str, dict[str, Any]] = {}
-        self.origins: dict[str, str] = {}
-        self.written: dict[str, str] = {}
-        self.old: list[tuple[str, Any]] = []
-        self.named: list[str] = []
-
-    def wrong(self, key: str, found: str, expected: str, hint: str = "") -> None:
-        """Note a problem."""
-        self.problems.append(Problem(str(self.source), key, found, expected, hint))
-
-    def found_later(self, problem: Problem) -> Problem:
-        """A problem that a check found, for the report: with the file, and without what a macro stands for."""
-        key = _setting(problem.key)
-        if key in self.written:
-            expected = self.known[key].kind.expected
-            problem = Problem("", problem.key, self.written[key], expected)
-        return dataclasses.replace(problem, where=str(self.source or "the defaults"))
-
-    def table(self, table: Mapping[str, Any], prefix: str, section: type[Any]) -> None:
-        """Read one table and those in it."""
-        below, open_ones = dict(subsections(section)), dict(open_tables(section))
-        for name, raw in table.items():
-            key = prefix + (name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name))
-            if name in below and isinstance(raw, dict):
-                self.table(raw, f"{key}.", below[name])
-            elif name in open_ones and isinstance(raw, dict):
-                self.tables(raw, f"{key}.", open_ones[name])
-            elif name in below or name in open_ones:
-                self.wrong(key, shown(raw), f"a table, [{key}]")
-            elif key in self.known:
-                self.setting(self.known[key], raw)
-            elif prefix in ("lookup.", "lookup.default."):
-                self.lookup(key, name, raw, prefix)
-            elif prefix == "plugins." and isinstance(raw, dict):
-                self.of_plugin(key, name, raw)
-            elif isinstance(raw, dict) and any(old.startswith(f"{key}.") for old in OLD_NAMES):
-                self.old += ((f"{key}.{below}", value) for below, value in raw.items())
-            elif isinstance(raw, dict):
-                self.wrong(key, "an unknown table", "a known one", self.nearest_table(key))
-            else:
-                self.wrong(key, "an unknown key", "a known one", self.nearest_key(key))
-
-    def tables(self, table: Mapping[str, Any], prefix: str, each: type[Any]) -> None:
-        """Read the tables that have an id of the administrator's choice."""
-        for name, raw in table.items():
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name):
-                self.wrong(prefix + json.dumps(name), "an id", "an id of at most 32 letters, digits, - and _")
-            elif not isinstance(raw, dict):
-                self.wrong(prefix + name, shown(raw), f"a table, [{prefix}<id>]", self.nearest_key(prefix + name))
-            else:
-                key = f"{prefix}{name}."
-                self.named.append(name)
-                self.known |= {declaration.key: declaration for declaration in declarations(each, key)}
-                self.table(raw, key, each)
-
-    def take_old_names(self) -> None:
-        """Read what stands under an old name, once everything else is read."""
-        for old, raw in self.old:
-            new = OLD_NAMES.get(old)
-            if new is None:
-                self.wrong(old, "an unknown key", "a known one", self.nearest_key(old))
-            elif new in self.origins:
-                self.wrong(old, "the old name", f"{new} alone, which is set too")
-            else:
-                self.setting(self.known[new], raw)
-
-    def setting(self, declaration: Declaration, raw: object) -> None:
-        """Read one value."""
-        key = declaration.key
-        found = (
-            "a value that is kept secret" if declaration.secret and not isinstance(raw, (dict, list)) else shown(raw)
-        )
-        try:
-            value = self.expand(raw)
-            if value != raw:
-                self.written[key] = found
-            self.values[key] = declaration.kind.parse(value, self.folder)
-            self.origins[key] = str(self.source)
-        except _Trouble as trouble:
-            self.wrong(key, trouble.found, trouble.expected)
-        except ValueError as error:
-            self.wrong(key, found, str(error) or declaration.kind.expected)
-
-    def lookup(self, key: str, name: str, raw: object, prefix: str) -> None:
-        """Read a table for ``key_get``, or one more key of its default table."""
-        if not lookups.is_name(name):
-            self.wrong(key, "a name", lookups.NAME_EXPECTED)
-        elif prefix == "lookup.default.":
-            self.looked_up(key, "default", name, raw)
-        elif isinstance(raw, dict):
-            self.tables_looked_up.setdefault(name, {})
-            for below, one in raw.items():
-                if lookups.is_name(below):
-                    self.looked_up(f"{key}.{below}", name, below, one)
-                else:
-                    self.wrong(f"{key}.{json.dumps(below)}", "a name", lookups.NAME_EXPECTED)
-        else:
-            self.wrong(key, shown(raw), f"a table, [{key}]")
-
-    def looked_up(self, key: str, table: str, name: str, raw: object) -> None:
-        """Read one value of a table for ``key_get``."""
-        try:
-            value = self.expand(raw)
-            if value != raw:
-                self.written[key] = shown(raw)
-            self.tables_looked_up.setdefault(table, {})[name] = lookups.parse(value)
-            self.origins[key] = str(self.source)
-        except _Trouble as trouble:
-            self.wrong(key, trouble.found, trouble.expected)
-        except ValueError:
-            self.wrong(key, shown(raw), lookups.EXPECTED)
-
-    def of_plugin(self, key: str, name: str, raw: dict[str, Any]) -> None:
-        """Read the table of a plugin, which knows itself what belongs into it."""
-        try:
-            expanded = self.expand(raw)
-            if expanded != raw:
-                self.written[key] = lookups.write(raw)
-            self.of_plugins[name] = cast("dict[str, Any]", expanded)
-            self.origins[key] = str(self.source)
-        except _Trouble as trouble:
-            self.wrong(key, trouble.found, trouble.expected)
-
-    def expand(self, raw: object) -> object:
-        """The value with its ``%{env:NAME}%`` and ``%{file:path}%`` replaced; _Trouble when one cannot be."""
-        if isinstance(raw, dict):
-            return {name: self.expand(one) for name, one in raw.items()}
-        if isinstance(raw, list):
-            return [self.expand(one) for one in raw]
-        return _MACRO.sub(self.macro, raw) if isinstance(raw, str) else raw
-
-    def macro(self, match: re.Match[str]) -> str:
-        """What stands for one macro."""
-        scheme, _, name = match[1].partition(":")
-        if scheme == "env" and name:
-            if name not in self.environ:
-                raise _Trouble(f"{match[0]}, which is not set", f"the environment variable {name}")
-            return self.environ[name]
-        if scheme == "file" and name:
-            try:
-                with (self.folder / Path(name).expanduser()).open("rb") as file:
-                    return file.read(MAX_FILE_SIZE).decode().rstrip("\r\n")
-            except (OSError, ValueError) as error:
-                reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
-                raise _Trouble(f"{match[0]} ({reason})", "the path of a file that can be read") from None
-        raise _Trouble(match[0], "%{env:NAME}% or %{file:/path}%")
-
-    def nearest_key(self, key: str) -> str:
-        """The known key that was most likely meant, or ""."""
-        close = difflib.get_close_matches(key, self.known, 1, 0.75)
-        if close:
-            return close[0]
-        # A right name in the wrong table is the other common mistake.
-        names: dict[str, list[str]] = {}
-        for known in self.known.values():
-            names.setdefault(known.name, []).append(known.key)
-        same = difflib.get_close_matches(key.rpartition(".")[2].replace("_", "-"), names, 1, 0.75)
-        if same:
-            return max(names[same[0]], key=lambda known: difflib.SequenceMatcher(None, key, known).ratio())
-        return next(iter(difflib.get_close_matches(key, self.known, 1, 0.6)), "")
-
-    def nearest_table(self, key: str) -> str:
-        """The known table that was most likely meant, or ""."""
-        return next(iter(difflib.get_close_matches(key, set(_tables()), 1, 0.6)), "")
-
-
 def _setting(key: str) -> str:
     """The key of the setting that a longer key lies in."""
     return key.partition("[")[0]
 
 
-def _tables(section: type[Any] = Settings, prefix: str = "") -> Iterator[str]:
-    for name, below in subsections(section):
-        yield prefix + name
-        yield from _tables(below, f"{prefix}{name}.")
-
-
-def shown(raw: object) -> str:
-    """A value of the file for a report: short, on one line, control characters escaped."""
-    text = json.dumps(raw, ensure_ascii=True, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _across(settings: Settings, reader: _Reader) -> Iterator[Problem]:
+def _across(settings: Settings, below: Reader, top: Reader, failed: set[str]) -> Iterator[Problem]:
     """What is wrong between settings that are each right by themselves."""
-    failed = {problem.key for problem in reader.problems}
-    listeners = settings.server.listener
+    listeners, given = settings.server.listener, {*below.values, *top.values}
     for prefix in ("server.", *(f"server.listener.{name}." for name in listeners)):
         pair = (f"{prefix}tls.certificate", f"{prefix}tls.private-key")
         for one, other in (pair, pair[::-1]):
             if settings.value(one) is not None and settings.value(other) is None and other not in failed:
-                yield Problem(str(reader.source), other, "nothing", f"a path, because {one} is set")
+                # It belongs where the other one stands.
+                where = "" if one in top.values else STORED
+                yield Problem(where, other, "nothing", f"a path, because {one} is set")
     shorthand = tuple(
-        key for key in ("server.bind", "server.tls.certificate", "server.tls.private-key") if key in reader.values
+        key for key in ("server.bind", "server.tls.certificate", "server.tls.private-key") if key in given
     )
     for key, found, expected in mistakes(listeners, shorthand, settings.server.http.use_x_forwarded):
         if key not in failed:
-            yield Problem(str(reader.source), key, found, expected)
-    for name in reader.named:
+            yield Problem("", key, found, expected)
+    for name in dict.fromkeys((*top.named, *below.named)):
         key = f"server.listener.{name}.bind"
-        if key not in reader.values and key not in failed:
-            yield Problem(str(reader.source), key, "nothing", "the address where it listens")
+        if key not in given and key not in failed:
+            yield Problem("", key, "nothing", "the address where it listens")

@@ -150,9 +150,9 @@ class Server:
         "when it is named here.",
         reloadable=False,
     )
-    workers: int = setting(kinds.integer(1, 256), 2, "Worker processes. One or two for each processor.")
+    workers: int = setting(kinds.integer(1, 256), 2, "Worker processes. One or two for each processor.", live=False)
     threads: int = setting(
-        kinds.integer(1, 4096), 64, "Threads of each worker: as many requests are worked on at once."
+        kinds.integer(1, 4096), 64, "Threads of each worker: as many requests are worked on at once.", live=False
     )
     worker_class: str = setting(
         kinds.choice("gthread", "sync"),
@@ -161,38 +161,45 @@ class Server:
         reloadable=False,
     )
     keep_alive: int = setting(
-        kinds.duration(0, 3600), 75, "How long an idle connection is kept open for the next request."
+        kinds.duration(0, 3600), 75, "How long an idle connection is kept open for the next request.", live=False
     )
     timeout: int = setting(
         kinds.duration(1, 86400),
         60,
         "A worker that gives no sign of life for so long is killed and replaced. It is no limit for a request.",
+        live=False,
     )
     graceful_timeout: int = setting(
-        kinds.duration(1, 3600), 30, "How long requests in work may take to end when the server stops or reloads."
+        kinds.duration(1, 3600),
+        30,
+        "How long requests in work may take to end when the server stops or reloads.",
+        live=False,
     )
     backlog: int = setting(kinds.integer(1, 65535), 2048, "Connections that may wait to be accepted.", reloadable=False)
     max_connections: int = setting(
-        kinds.integer(1, 1_000_000), 4000, "Open connections of one worker, idle ones included."
+        kinds.integer(1, 1_000_000), 4000, "Open connections of one worker, idle ones included.", live=False
     )
     limit_request_line: int = setting(
-        kinds.integer(512, 8190), 4094, "Octets of a request line; a longer one is answered 414."
+        kinds.integer(512, 8190), 4094, "Octets of a request line; a longer one is answered 414.", live=False
     )
     limit_request_fields: int = setting(
-        kinds.integer(8, 1000), 60, "Header fields of a request; more are answered 431."
+        kinds.integer(8, 1000), 60, "Header fields of a request; more are answered 431.", live=False
     )
     limit_request_field_size: int = setting(
-        kinds.integer(512, 65536), 8190, "Octets of one header field; a longer one is answered 431."
+        kinds.integer(512, 65536), 8190, "Octets of one header field; a longer one is answered 431.", live=False
     )
     access_log: str | None = setting(
         kinds.LOG,
         "-",
         'One line for each request: a path, "-" for standard output, or false for none.',
+        live=False,
+        only_file=True,
     )
     log_level: str = setting(
         kinds.choice("debug", "info", "warning", "error", "critical"),
         "info",
         "The least urgent messages that are logged.",
+        live=False,
     )
     tls: Tls = Tls()
     http: ServerHttp = ServerHttp()
@@ -214,6 +221,7 @@ class Storage:
         "this setting.",
         example='"/var/lib/flaskmail"',
         reloadable=False,
+        only_file=True,
     )
 
 
@@ -391,6 +399,7 @@ class Plugins:
         "Folders whose *.py files are loaded as plugins, in the order of their names, and single files.",
         example='["plugins/request_id.py"]',
         reloadable=False,
+        only_file=True,
     )
     disabled: tuple[str, ...] = setting(
         kinds.NAMES,

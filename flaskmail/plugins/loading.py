@@ -79,17 +79,22 @@ def load_plugins(
         version = str(getattr(plugin, "__version__", ""))
         found(Loaded(_name_of(plugin), "given", _place(plugin), version), lambda plugin=plugin: plugin)  # type: ignore[misc]
     problems.extend(_misspelt(manager))
-    problems.extend(_not_disabled(manager, disabled))
+    problems.extend(misnamed(manager, disabled, configured))
+    if problems:
+        raise ConfigError(problems)
+    guard(manager)
+    return manager
+
+
+def misnamed(manager: Plugins, disabled: Iterable[str], configured: Iterable[str]) -> Iterable[Problem]:
+    """What is wrong with the names of plugins in the settings; the arguments are those of ``load_plugins``."""
+    yield from _not_disabled(manager, disabled)
     names = [one.name for one in manager.found]
     for name in configured:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             wanted = "the table of a plugin that is loaded"
-            problems.append(Problem("settings", f"plugins.{name}", "a table", wanted, near[0] if near else ""))
-    if problems:
-        raise ConfigError(problems)
-    guard(manager)
-    return manager
+            yield Problem("settings", f"plugins.{name}", "a table", wanted, near[0] if near else "")
 
 
 def _register(manager: Plugins, plugin: object, name: str, problems: list[Problem]) -> None:

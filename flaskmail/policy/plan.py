@@ -309,6 +309,14 @@ def check(settings: Settings) -> Iterator[Problem]:
 CHECKS.append(check)
 
 
+def check_for(server: Server, settings: Settings) -> Iterator[Problem]:
+    """As ``check``, for a server with its plugins."""
+    try:
+        of_settings(settings, server)
+    except ConfigError as error:
+        yield from error.problems
+
+
 def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> tuple[_Parts, list[Problem]]:
     problems: list[Problem] = []
 

@@ -16,7 +16,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("hookspecs", "upkeep"),
     ("plugins",),
     ("datatypes", "store", "accounts"),
-    ("delivery", "builtin", "sessions"),
+    ("delivery", "builtin", "sessions", "livesettings"),
     ("server",),
     ("policy",),
     ("management",),
