@@ -71,6 +71,9 @@ def kept(operation: Operation, call: Call, path: str, body: Any) -> Iterator[Non
         log.end(id, status, None if call.changed is None else shown(call.changed))
 
 
+MOMENT = {"format": "date-time"}
+"""How JSON Schema calls a date and time of RFC 3339."""
+
 resource = Resource("audit", "Who changed what, from where, and how it ended.")
 
 
@@ -80,16 +83,17 @@ class AuditQuery(Paged, kw_only=True):
     filter: Annotated[str, msgspec.Meta(max_length=200, description="Stands in the path or in the change.")] = ""
     actor: Annotated[str, msgspec.Meta(max_length=320, description="The name of who asked.")] = ""
     operation: Annotated[str, msgspec.Meta(max_length=100, description="An operationId.")] = ""
-    since: Annotated[str, msgspec.Meta(description="From this date and time on (RFC 3339).")] = ""
-    before: Annotated[str, msgspec.Meta(description="Before this date and time (RFC 3339).")] = ""
+    since: Annotated[str, msgspec.Meta(description="From this date and time on.", extra_json_schema=MOMENT)] | None = None
+    before: Annotated[str, msgspec.Meta(description="Before this date and time.", extra_json_schema=MOMENT)] | None = None
 
 
-def moment(member: str, text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 date and time; None for "". Raises RequestError 400."""
+def moment(member: str, text: str | None) -> float | None:
+    """Seconds since 1970 of an RFC 3339 date and time; None for none. Raises RequestError 400."""
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        # RFC 3339 section 5.6: T and Z may be small, and a second may be a leap second.
+        found = datetime.fromisoformat(text.upper().replace(":60", ":59", 1) if ":60" in text[16:] else text.upper())
         if found.tzinfo is None:
             raise ValueError
         return found.timestamp()

@@ -35,8 +35,8 @@ class KeyQuery(Paged, kw_only=True):
 
 
 class NewKey(Members):
-    """A key to make. id: by default the algorithm and the domain, rsa-example.org; selector: by default the year, the month, and r
-    or e."""
+    """A key to make. id: by default the algorithm and the domain, rsa-example.org; selector: by default the year, the month,
+    and r or e."""
 
     domain: Annotated[str, Meta(min_length=1, max_length=300)]
     algorithm: Literal["Rsa", "Ed25519", "rsa", "ed25519"] = "Rsa"
@@ -99,7 +99,8 @@ def create(call: Call, body: NewKey) -> None:
     except BadKey as error:
         raise invalid(error.member, str(error)) from None
     except KeyTaken as error:
-        raise exists(error.member, error.value, f"{str(error).capitalize()}.") from None
+        told = f"There is a DKIM key with the {error.member} {error.value!r} already."
+        raise exists(error.member, error.value, told) from None
 
 
 @resource.operation("GET", "/dkim/{id}", "dkim.get", permissions=("dkim-signature-get",), answer=str)

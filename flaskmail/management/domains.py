@@ -96,8 +96,8 @@ def _create(call: Call, name: str, description: str) -> DomainInfo:
     call.require("all-domains")
     try:
         return _info(call.server.directory.domains.create(name, description))
-    except NameTaken as error:
-        raise exists("name", name, f"{str(error).capitalize()}.") from None
+    except NameTaken:
+        raise exists("name", name, f"The domain {name!r} exists already.") from None
 
 
 @resource.operation("GET", "/domain/{name}", "domain.get", permissions=("domain-get",), answer=DomainInfo)

@@ -57,6 +57,7 @@ REASONS = {
     409: "The present state does not allow it.",
     412: "If-Match names another state than the present one.",
     413: f"The body is larger than {MAX_BODY} octets.",
+    414: "The URL is longer than server.limit-request-line allows.",
     415: "The body is not application/json.",
     429: "Too many requests or too many wrong passwords: Retry-After says when to come back.",
     500: "An error of the server's.",
@@ -70,6 +71,8 @@ def statuses(operation: Operation) -> Mapping[int, str]:
     found = {401, 403, 429, 500, 503, 400}
     if operation.parameters:
         found.add(404)
+    if operation.query is not None or operation.parameters:
+        found.add(414)
     if operation.body is not None:
         found |= {413, 415}
     return {
@@ -138,7 +141,12 @@ def _operation(one: Operation, of: Mapping[str, Any]) -> Iterator[tuple[str, Any
             media["example"] = one.example
         yield "requestBody", {"required": True, "content": {"application/json": media}}
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    refused = {str(status): {"description": why, "content": problem} for status, why in statuses(one).items()}
+    refused: dict[str, Any] = {
+        str(status): {"description": why, "content": problem} for status, why in statuses(one).items()
+    }
+    if "414" in refused:
+        # The HTTP server's own words, before any of ours.
+        refused["414"].pop("content")
     yield "responses", {str(one.status): _success(one, of), **refused}
 
 
