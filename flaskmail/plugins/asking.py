@@ -122,7 +122,7 @@ def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable
     """What asks a hook, with all its arguments in order; None when nobody but built-in plugins implements it: then there is
     nothing to ask, and who would ask goes the built-in's way directly.
 
-    Answers what counts for hooks of the kind "first", a list without None for others. Raises HookFailed, unless the hook
+    Answers what counts for hooks of the kind "first", all answers without None for others. Raises HookFailed, unless the hook
     isolates. witness: for who wants to know which plugin has answered."""
     implementations = manager.implementations(name)
     if all(manager.is_builtin(one.plugin_name) for one in implementations):
@@ -149,6 +149,15 @@ def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable
             return None
 
         return first
+
+    if len(functions) == 1:
+        only = functions[0]
+
+        def single(*arguments: object) -> Any:
+            answer = only(*arguments)
+            return () if answer is None else (answer,)
+
+        return single
 
     def collect(*arguments: object) -> Any:
         return [answer for function in functions if (answer := function(*arguments)) is not None]

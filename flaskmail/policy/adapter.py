@@ -13,51 +13,40 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask
 
 from flaskmail import builtin
 from flaskmail.config import Settings
 from flaskmail.config.kinds import Rules
-from flaskmail.decisions.addresses import is_host_header, read_peer
+from flaskmail.decisions.addresses import read_peer
 from flaskmail.decisions.client import Client
-from flaskmail.decisions.cors import PREFLIGHT
 from flaskmail.decisions.forwarded import BadForwarded
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.proxyheaders import FORWARDING as FORWARDING
-from flaskmail.decisions.rates import Limit
-from flaskmail.decisions.redirect import BURNT, HEALTH, carries_credentials, location, stays
-from flaskmail.errors import RequestError
-from flaskmail.hookvalues import RateDecision
 from flaskmail.plugins import HookFailed, load_plugins
-from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
+from flaskmail.policy.answers import Answer, problem
 from flaskmail.policy.counters import Counters
-from flaskmail.policy.hooks import Ask, headers_of, observed, request_of, with_headers
+from flaskmail.policy.environ import CLIENT as CLIENT
+from flaskmail.policy.environ import DECIDED, OUTGOING, PLAN, READABLE, Application
+from flaskmail.policy.environ import KEEP as KEEP
+from flaskmail.policy.environ import PEER as PEER
+from flaskmail.policy.environ import POLICY as POLICY
+from flaskmail.policy.environ import Environ as Environ
+from flaskmail.policy.environ import StartResponse as StartResponse
+from flaskmail.policy.gates import Gates
+from flaskmail.policy.hooks import Ask, headers_of, observed, request_of
+from flaskmail.policy.leaving import joined
+from flaskmail.policy.leaving import leave as leave
 from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
 from flaskmail.policy.rules import UrlRule
 
 log = logging.getLogger("flaskmail.policy")
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-PEER = "flaskmail.peer"
-CLIENT = "flaskmail.client"
-POLICY = "flaskmail.policy"
-KEEP = "flaskmail.keep"
-"""Keys of the WSGI environ: the address of the socket's peer as text ("" for a Unix socket), the Client, the HttpPolicy; and
-what a view sets whose response is a download or a sign-in page."""
-_OUTGOING = "flaskmail.outgoing"
-_FURTHER = "flaskmail.further"
-_APPLIED = "flaskmail.applied"
-_READABLE = "flaskmail.readable"
-_PLAN = "flaskmail.plan"
-
 Source = Mapping[str, Any] | Callable[[], Policy]
 """The settings, or what makes the policy anew in every process that serves."""
 
 
-class HttpPolicy:
+class HttpPolicy(Gates):
     """Applies the HTTP policy to a Flask application.
 
     app: None to give it to ``init_app`` later. settings: a mapping with the keys of ``[server.http]``
@@ -82,6 +71,7 @@ class HttpPolicy:
         counters: Callable[[], Path] | Path | None = None,
         answered: Callable[[Environ, int, int], None] | None = None,
     ) -> None:
+        super().__init__(counters)
         lookups = {table: dict(entries) for table, entries in (lookup or {}).items()}
         lookups.setdefault("default", {}).setdefault("hostname", "localhost")
         options = dict(options or {})
@@ -92,11 +82,7 @@ class HttpPolicy:
         # Whoever renews later has read the settings later.
         self._turn = threading.RLock()
         self._follows_forks = False
-        self._counters: Counters | None = None
-        self._counted_in = counters
         self._answered = answered
-        self._warned: set[str] = set()
-        self._good_hosts: set[str | None] = set()
         self.usual_server_name = ""
         self.inner: Application = _nothing_yet
         if settings is not None:
@@ -197,11 +183,6 @@ class HttpPolicy:
             elif self.usual_server_name:
                 gunicorn.SERVER = self.usual_server_name
 
-    def _warn(self, about: str, sentence: str, *arguments: object) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            log.warning(sentence, *arguments)
-
     def _warn_of(self, peer: str, error: BadForwarded) -> None:
         log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
 
@@ -244,7 +225,7 @@ class HttpPolicy:
             client, answer = Client(None, scheme), problem(400, str(error), more={"error": "bad-forwarded-header"})
         for name in sent:
             del environ[name]
-        environ[POLICY], environ[_PLAN], environ[PEER], environ[CLIENT] = self, policy, peer, client
+        environ[POLICY], environ[PLAN], environ[PEER], environ[CLIENT] = self, policy, peer, client
         environ["wsgi.url_scheme"], address = client.scheme, client.address
         if address is not None:
             environ["REMOTE_ADDR"] = address
@@ -262,7 +243,7 @@ class HttpPolicy:
                 out = policy.outgoing(client.scheme == "https", path, origin)
             else:
                 out = self._asked_outgoing(hooks.cors_decision, policy, environ, path, origin)
-        environ[_OUTGOING] = out
+        environ[OUTGOING] = out
         if answer is None:
             if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
                 answer = self._preflight(policy, environ, path, origin)
@@ -272,8 +253,12 @@ class HttpPolicy:
             return self._answer(environ, start_response, answer, out)
 
         def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
-            if get(_APPLIED) != status:
-                headers = _joined(out, headers, environ, status)
+            decided = get(DECIDED)
+            # Of another response, one that never came to be, nothing counts.
+            if decided is not None and decided[0] == status:
+                headers = [*headers, *decided[1]]
+            else:
+                headers = joined(out, status, headers, environ)
             return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
         return self.inner(environ, start)
@@ -303,45 +288,8 @@ class HttpPolicy:
                 allowed = decision is not None and decision.allow
             except HookFailed:
                 pass
-        environ[_READABLE] = allowed
+        environ[READABLE] = allowed
         return policy.granting(secure, origin if allowed else None)
-
-    def _asked_refusal(self, asked: Ask, policy: Policy, environ: Environ, client: Client) -> Answer | None:
-        try:
-            refusal = asked(policy, request_of(environ), client)
-        except HookFailed:
-            return problem(500, "This server cannot say whether it may answer this request.")
-        return None if refusal is None else problem(refusal.status, refusal.detail, refusal.headers)
-
-    def _asked_rate(self, asked: Ask, policy: Policy, environ: Environ, principal: Any) -> int:
-        try:
-            decision = asked(policy, request_of(environ), principal) or RateDecision()
-        except HookFailed:
-            decision = self._spend_for(environ, principal)
-        headers = decision.headers
-        if decision.wait and not any(name.lower() == "retry-after" for name, _ in headers):
-            headers = (*headers, ("Retry-After", str(decision.wait)))
-        environ[_FURTHER] = headers
-        return decision.wait
-
-    def _spend_for(self, environ: Environ, principal: Any) -> RateDecision:
-        policy: Policy = environ[_PLAN]
-        limit = policy.anonymous if principal is None else policy.account
-        if limit is None:
-            return RateDecision()
-        wait = self._spend(environ, limit, environ[CLIENT].key if principal is None else principal.id)
-        return RateDecision(wait, environ[_FURTHER])
-
-    def _check_host(self, environ: Environ, host: str | None) -> Answer | None:
-        if host is None:
-            # RFC 9112 section 3.2: required in HTTP/1.1.
-            if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-                return problem(400, "The request has no Host header.", more={"error": "bad-host"})
-        elif not is_host_header(host):
-            return problem(400, "The Host header is malformed.", more={"error": "bad-host"})
-        elif len(self._good_hosts) < 100 and len(host) < LONGEST_KEY:
-            self._good_hosts.add(host)
-        return None
 
     def _socket_scheme(self, environ: Environ) -> str:
         scheme = "https" if isinstance(environ["gunicorn.socket"], ssl.SSLSocket) else "http"
@@ -387,65 +335,6 @@ class HttpPolicy:
             environ["PATH_INFO"], environ["SCRIPT_NAME"] = name + environ.get("PATH_INFO", ""), ""
             self._warn("path", "gunicorn took SCRIPT_NAME from a header; it is ignored. Set forwarder_headers = ''")
 
-    # ---- before Flask
-    def _preflight(self, policy: Policy, environ: Environ, path: str, origin: str) -> Answer | None:
-        cors, asked = policy.cors, policy.hooks.cors_decision
-        if (
-            "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ
-            or not (cors.everybody or cors.listed or asked)
-            or policy.is_excluded(path)
-        ):
-            return None
-        if asked is None:
-            environ[_FURTHER] = policy.preflight(origin)
-        else:
-            environ[_FURTHER] = PREFLIGHT if environ.get(_READABLE) else ()
-        return NO_CONTENT
-
-    def _gate(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
-        if policy.redirects and not stays(client, path):
-            answer = self._to_https(policy, environ, client, path)
-            if answer is not None:
-                return answer
-        hooks, limit = policy.hooks, policy.anonymous
-        if hooks.refuse_request is not None:
-            answer = self._asked_refusal(hooks.refuse_request, policy, environ, client)
-            if answer is not None:
-                return answer
-        elif policy.access is not None and not client.local:
-            status = policy.access.status(environ, client)
-            if status != 200:
-                return problem(status, "This server does not answer this request.")
-        if "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
-            return None
-        if hooks.rate_limit is not None:
-            wait = self._asked_rate(hooks.rate_limit, policy, environ, None)
-        elif limit is None:
-            return None
-        else:
-            wait = self._spend(environ, limit, client.key)
-        return None if not wait else problem(429, f"Too many requests. Wait {wait} seconds before the next one.")
-
-    def _to_https(self, policy: Policy, environ: Environ, client: Client, path: str) -> Answer | None:
-        base = policy.url.secure(environ, client)
-        if base is None:
-            self._warn("https", "https-redirect has no effect: url gives no https address")
-            return None
-        if policy.url.is_default:
-            base += environ.get("SCRIPT_NAME", "")
-        if carries_credentials(environ):
-            return problem(403, BURNT)
-        return redirect(location(base, path, environ.get("QUERY_STRING", "")))
-
-    def _spend(self, environ: Environ, limit: Limit, client: str) -> int:
-        counters = self._counters
-        if counters is None:
-            place = self._counted_in
-            counters = self._counters = Counters(place() if callable(place) else place)
-        spent = counters.spend(limit, client)
-        environ[_FURTHER] = spent.headers(limit)
-        return spent.wait
-
     def _answer(
         self, environ: Environ, start_response: StartResponse, answer: Answer, out: Outgoing
     ) -> Iterable[bytes]:
@@ -455,74 +344,19 @@ class HttpPolicy:
             headers.append(("Content-Length", str(len(answer.body))))
         if self._answered is not None:
             self._answered(environ, answer.status, len(answer.body))
-        start_response(answer.line, _joined(out, headers, environ, answer.line))
+        start_response(answer.line, joined(out, answer.line, headers, environ))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     # ---- for views
     def base_url(self, environ: Environ) -> str:
         """The public base URL for the request of this environ, without a slash at its end."""
-        url: UrlRule = environ[_PLAN].url
+        url: UrlRule = environ[PLAN].url
         base = url.base(environ, environ[CLIENT])
         return base + environ.get("SCRIPT_NAME", "") if url.is_default else base
-
-    def limited_address(self, environ: Environ) -> str:
-        """The address that failures of this request count for; "" when nobody knows it, or it is a trusted proxy's own."""
-        client: Client = environ[CLIENT]
-        return "" if client.address is None or (client.trusted and client.exempt) else client.address
-
-    def spend_account(self, environ: Environ, principal: Any) -> None:
-        """Counts a request of a principal whose credentials are right. Raises RequestError 429."""
-        policy: Policy = environ[_PLAN]
-        asked, limit = policy.hooks.rate_limit, policy.account
-        if asked is not None:
-            wait = self._asked_rate(asked, policy, environ, principal)
-        elif limit is None:
-            return
-        else:
-            wait = self._spend(environ, limit, principal.id)
-        if wait:
-            raise RequestError(429, f"Too many requests of this account. Wait {wait} seconds before the next one.")
-
-
-_request: Any = request
-
-
-def leave(response: Response) -> Response:
-    """The after_request function of every application with a policy: appends what leaves with every response."""
-    # Through `request` each attribute would ask anew for the request; this asks once.
-    now = _request._get_current_object()
-    environ = now.environ
-    out: Outgoing | None = environ.get(_OUTGOING)
-    if out is not None:
-        headers: list[Header] = response.headers._list
-        policy: Policy = environ[_PLAN]
-        if policy.hooks.response_headers is not None:
-            out = with_headers(policy, now, out, response.status_code, headers)
-        added = out.added(headers)
-        if added is None:
-            headers[:] = out.merged(headers, keep=KEEP in environ)
-        else:
-            # As it stands: Headers would check and copy one by one what was checked at the start.
-            headers.extend(added)
-        if _FURTHER in environ:
-            headers.extend(environ[_FURTHER])
-        environ[_APPLIED] = response.status
-    return response
 
 
 def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     raise RuntimeError("HttpPolicy is not applied to an application yet")
-
-
-def _joined(out: Outgoing, headers: list[Header], environ: Environ, status: str) -> list[Header]:
-    further = environ.get(_FURTHER, ())
-    policy: Policy = environ[_PLAN]
-    if policy.hooks.response_headers is not None:
-        out = with_headers(policy, request_of(environ), out, int(status[:3]), headers)
-    added = out.added(headers)
-    if added is None:
-        return [*out.merged(headers, keep=KEEP in environ), *further]
-    return [*headers, *added, *further]
 
 
 @lru_cache(maxsize=8)

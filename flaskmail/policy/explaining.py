@@ -19,12 +19,12 @@ from flaskmail.config.documents import in_force
 from flaskmail.config.settings import ServerHttp, declarations
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.decisions.proxyheaders import FORWARDING
 from flaskmail.decisions.redirect import HEALTH, stays
 from flaskmail.hookspecs import HOOKS
 from flaskmail.plugins import HookFailed
-from flaskmail.policy.adapter import _OUTGOING as OUTGOING
-from flaskmail.policy.adapter import CLIENT, FORWARDING, Environ
 from flaskmail.policy.answers import NO_CONTENT, Answer
+from flaskmail.policy.environ import CLIENT, OUTGOING, Environ
 from flaskmail.policy.explanation import Explanation, Part, Responsible, Sent
 from flaskmail.policy.plan import SECTION, Policy
 from flaskmail.policy.tracing import Run

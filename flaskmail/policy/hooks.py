@@ -10,16 +10,18 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from flaskmail.decisions.addresses import NAMED, Networks, network
+from flaskmail.decisions.client import Client
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.mistakes import Mistake
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.expressions import BUILTIN, Function
 from flaskmail.hookvalues import Event, Leaving, PolicyFacts
-from flaskmail.plugins import Plugins, answers, ask, gather
+from flaskmail.plugins import HookFailed, Plugins, answers, ask, gather
 from flaskmail.plugins.asking import Witness
+from flaskmail.policy.answers import Answer, problem
+from flaskmail.policy.environ import Environ
 
 Ask = Callable[..., Any]
-Environ = dict[str, Any]
 
 ACCOUNT = "flaskmail.account"
 REQUEST_ID = "flaskmail.request-id"
@@ -60,13 +62,23 @@ def headers_of(environ: Environ) -> Mapping[str, str]:
 def with_headers(policy: Any, request: object, out: Outgoing, status: int, headers: Iterable[Header]) -> Outgoing:
     """What leaves with a response once plugins have been asked for further headers; of two fields, the first plugin's counts."""
     found = policy.hooks.response_headers(policy, request, Leaving(status, tuple(headers)))
-    if len(found) > 1:
-        fields: list[Header] = []
-        for answer in found:
-            taken = {name.lower() for name, _ in fields}
-            fields += [pair for pair in answer if pair[0].lower() not in taken]
-        found = [tuple(fields)]
-    return out.instead(found[0]) if found and found[0] else out
+    if not found:
+        return out
+    fields: tuple[Header, ...] = found[0]
+    for answer in found[1:]:
+        # RFC 9110 section 12.5.5: what the response depends on is all of it.
+        taken = {name.lower() for name, _ in fields} - {"vary"}
+        fields += tuple(pair for pair in answer if pair[0].lower() not in taken)
+    return out.instead(fields) if fields else out
+
+
+def asked_refusal(asked: Ask, policy: Any, environ: Environ, client: Client) -> Answer | None:
+    """The refusal of a request as plugins have it; also when one of them fails. None when it may pass."""
+    try:
+        refusal = asked(policy, request_of(environ), client)
+    except HookFailed:
+        return problem(500, "This server cannot say whether it may answer this request.")
+    return None if refusal is None else problem(refusal.status, refusal.detail, refusal.headers)
 
 
 def observed(asked: Ask, server: object, environ: Environ, start_response: Callable[..., Any]) -> Callable[..., Any]:

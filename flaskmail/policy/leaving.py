@@ -1,0 +1,51 @@
+"""What leaves with every response: decided once Flask has made it, appended where it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.policy.environ import DECIDED, FURTHER, KEEP, OUTGOING, PLAN, Environ
+from flaskmail.policy.hooks import request_of, with_headers
+from flaskmail.policy.plan import Policy
+
+_request: Any = request
+
+
+def leave(response: Response) -> Response:
+    """The after_request function of every application with a policy: decides what leaves with the response.
+
+    Fields that give way are taken off it. The ready list goes to where the response starts: Werkzeug checks and copies each
+    field of a response one by one, and these have been checked at the start."""
+    # Through `request` each attribute would ask anew for the request; this asks once.
+    now = _request._get_current_object()
+    environ = now.environ
+    out: Outgoing | None = environ.get(OUTGOING)
+    if out is not None:
+        headers: list[Header] = response.headers._list
+        policy: Policy = environ[PLAN]
+        if policy.hooks.response_headers is not None:
+            out = with_headers(policy, now, out, response.status_code, headers)
+        added = out.added(headers)
+        if added is None:
+            headers[:] = out.merged(headers, keep=KEEP in environ)
+            added = ()
+        if FURTHER in environ:
+            added = (*added, *environ[FURTHER])
+        environ[DECIDED] = response.status, added
+    return response
+
+
+def joined(out: Outgoing, status: str, headers: list[Header], environ: Environ) -> list[Header]:
+    """The header fields of a response that Flask has not made, with what leaves with every response. out: before plugins are
+    asked; headers: those set already."""
+    further = environ.get(FURTHER, ())
+    policy: Policy = environ[PLAN]
+    if policy.hooks.response_headers is not None:
+        out = with_headers(policy, request_of(environ), out, int(status[:3]), headers)
+    added = out.added(headers)
+    if added is None:
+        return [*out.merged(headers, keep=KEEP in environ), *further]
+    return [*headers, *added, *further]
