@@ -243,8 +243,8 @@ def response_headers(policy: PolicyFacts, request: Any, response: Leaving) -> li
 
     Called for every response that leaves: errors, redirects, preflights and event streams too. What is answered takes the place
     of fields of the same name, those of the setting ``headers`` included; ``no-store``, and what a download or sign-in page says
-    to protect itself, stays. What no setting may send is refused: the connection's fields, those of one response alone,
-    Access-Control-* and Strict-Transport-Security.
+    to protect itself, stays. ``Vary`` joins what the response depends on already. What no setting may send is refused: the
+    connection's fields, those of one response alone, Access-Control-* and Strict-Transport-Security.
 
     Stable since 0.1.
     """

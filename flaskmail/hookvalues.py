@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from flaskmail.decisions.addresses import read_peer
 from flaskmail.decisions.client import Client
-from flaskmail.decisions.headers import Header, read_header
+from flaskmail.decisions.headers import Header, read_header, read_vary
 from flaskmail.decisions.mistakes import Mistake
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
@@ -141,19 +141,27 @@ def header_fields(answer: Any) -> tuple[Header, ...]:
     """(name, value) pairs that may be sent: none of the connection's, of one response's own, or with a setting of its own."""
     if not isinstance(answer, (list, tuple)):
         raise TypeError(f"{type(answer).__name__}, where a list of (name, value) is wanted")
-    for pair in answer:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
-            raise TypeError(f"{ascii(pair)[:80]}, where a pair of texts (name, value) is wanted")
-    return _sendable(tuple(answer))
+    fields = tuple(answer)
+    try:
+        return _sendable(fields)
+    except TypeError:
+        # Without the memory, which says of a pair that is a list only that it cannot be kept.
+        return _sendable.__wrapped__(fields)
 
 
 @lru_cache(maxsize=1024)
-def _sendable(fields: tuple[Header, ...]) -> tuple[Header, ...]:
-    for name, value in fields:
+def _sendable(fields: tuple[Any, ...]) -> tuple[Header, ...]:
+    for pair in fields:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
+            raise TypeError(f"{ascii(pair)[:80]}, where a pair of texts (name, value) is wanted")
+        name, value = pair
         if ":" in name:
             raise ValueError(f"the header name {ascii(name)[:80]}")
         try:
-            read_header(f"{name}: {value}")
+            if name.lower() == "vary":
+                read_vary(value)
+            else:
+                read_header(f"{name}: {value}")
         except Mistake as mistake:
             raise ValueError(f"the header {mistake.found}, where {mistake.expected} is wanted") from None
     return fields

@@ -153,14 +153,14 @@ class Outgoing:
     """A ready list, and what it does to headers that are there already.
 
     items: appended in order. defaults: lower-case names of items that give way to what is there. removed: lower-case names
-    whose lines go, although no item takes their place. vary: whether the response depends on the Origin. sources: the name of
-    the setting that each item comes from, "" for none, for explanations.
+    whose lines go, although no item takes their place. vary: the request fields that the response depends on; they join those
+    that it names itself. sources: the name of the setting that each item comes from, "" for none, for explanations.
     """
 
     items: tuple[Header, ...]
     defaults: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    vary: bool = False
+    vary: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     touches: frozenset[str] = field(init=False)
     known: dict[tuple[Header, ...], Outgoing] = field(init=False, compare=False, repr=False, default_factory=dict)
@@ -170,15 +170,19 @@ class Outgoing:
         vary = frozenset({"vary"}) if self.vary else frozenset()
         object.__setattr__(self, "touches", own | self.removed | vary | LIMIT_NAMES)
         if self.vary:
-            object.__setattr__(self, "items", (*self.items, ("Vary", "Origin")))
+            object.__setattr__(self, "items", (*self.items, ("Vary", ", ".join(self.vary))))
 
     def instead(self, fields: tuple[Header, ...]) -> Outgoing:
-        """The same with these fields in the place of all that have one of their names."""
+        """The same with these fields in the place of all that have one of their names; but a Vary joins what is there."""
         found = self.known.get(fields)
         if found is None:
-            names = frozenset(name.lower() for name, _ in fields)
-            items = (*(pair for pair in self.items if pair[0] != "Vary" and pair[0].lower() not in names), *fields)
-            found = Outgoing(items, self.defaults - names, self.removed, self.vary)
+            names = frozenset(name.lower() for name, _ in fields) | {"vary"}
+            items = (
+                *(pair for pair in self.items if pair[0].lower() not in names),
+                *(pair for pair in fields if pair[0].lower() != "vary"),
+            )
+            vary = joined_vary([*self.vary, *(value for name, value in fields if name.lower() == "vary")])
+            found = Outgoing(items, self.defaults - names, self.removed, vary)
             if len(self.known) >= REMEMBERED:
                 self.known.clear()
             self.known[fields] = found
@@ -216,17 +220,26 @@ class Outgoing:
                 out.append(pair)
         for pair in self.items:
             if pair[0] == "Vary":
-                out.append(("Vary", with_origin(vary)))
+                out.append(("Vary", ", ".join(joined_vary([*vary, pair[1]]))))
             elif pair[0].lower() not in there:
                 out.append(pair)
         return out
 
 
-def with_origin(values: Sequence[str]) -> str:
-    """The Vary of a response that had these, and now depends on the Origin too."""
-    members = [member.strip() for value in values for member in value.split(",") if member.strip()]
-    if "*" in members:
-        return "*"
-    if not any(member.lower() == "origin" for member in members):
-        members.append("Origin")
-    return ", ".join(members)
+def joined_vary(values: Iterable[str]) -> tuple[str, ...]:
+    """The members of the one Vary that says as much as all of these."""
+    members: dict[str, str] = {}
+    for value in values:
+        for member in value.split(","):
+            if name := member.strip(" \t"):
+                members.setdefault(name.lower(), name)
+    # RFC 9110 section 12.5.5: "*" says that anything may matter, whatever else is named.
+    return ("*",) if "*" in members else tuple(members.values())
+
+
+def read_vary(value: str) -> tuple[str, ...]:
+    """The members of a Vary. Raises Mistake for what is none."""
+    members = joined_vary([value])
+    if not members or not all(_TOKEN.fullmatch(member) for member in members):
+        raise Mistake(f"Vary: {value}", "names of request header fields, or *")
+    return members

@@ -147,14 +147,18 @@ class Policy:
         return PREFLIGHT if len(origin) <= LONGEST_KEY and self.cors.allows(origin) else ()
 
     def _listed(self, secure: bool, origin: str | None) -> Outgoing:
-        return self._outgoing(secure, self.cors.granted(origin), CORS_NAMES, vary=True)
+        return self._outgoing(secure, self.cors.granted(origin), CORS_NAMES, ("Origin",))
 
     def _granting(self, secure: bool, origin: str | None) -> Outgoing:
         granted = () if origin is None else Cors(exact=frozenset({origin})).granted(origin)
-        return self._outgoing(secure, granted, CORS_NAMES, vary=True)
+        return self._outgoing(secure, granted, CORS_NAMES, ("Origin",))
 
     def _outgoing(
-        self, secure: bool, granted: tuple[Header, ...] = (), removed: frozenset[str] = frozenset(), vary: bool = False
+        self,
+        secure: bool,
+        granted: tuple[Header, ...] = (),
+        removed: frozenset[str] = frozenset(),
+        vary: tuple[str, ...] = (),
     ) -> Outgoing:
         configured = {name.lower() for name, _ in self.configured}
         defaults = tuple(pair for pair in DEFAULTS if pair[0].lower() not in configured)

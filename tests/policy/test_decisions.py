@@ -6,7 +6,7 @@ import pytest
 
 from flaskmail.decisions.access import access_status
 from flaskmail.decisions.addresses import is_host_header, read_authority, read_networks
-from flaskmail.decisions.headers import Outgoing, read_header, with_origin
+from flaskmail.decisions.headers import Outgoing, joined_vary, read_header, read_vary
 from flaskmail.decisions.hsts import read_hsts
 from flaskmail.decisions.mistakes import Mistake
 from flaskmail.decisions.rates import Limit, client_of, spend
@@ -163,7 +163,7 @@ class TestOutgoing:
         (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "max-age=9"), ("Link", "a"), ("Link", "b")),
         frozenset({"x-content-type-options"}),
         frozenset({"access-control-allow-origin"}),
-        vary=True,
+        vary=("Origin",),
     )
 
     def test_nothing_there(self) -> None:
@@ -183,6 +183,22 @@ class TestOutgoing:
         assert sorted(self.OUT.merged(once)) == sorted(once)
 
     def test_vary(self) -> None:
-        assert with_origin([]) == "Origin"
-        assert with_origin(["Accept, origin", "Cookie"]) == "Accept, origin, Cookie"
-        assert with_origin(["Accept", "*"]) == "*"
+        assert joined_vary(["Origin"]) == ("Origin",)
+        assert joined_vary(["Accept, origin", "Cookie,, Accept", "Origin"]) == ("Accept", "origin", "Cookie")
+        assert joined_vary(["Accept", "*"]) == ("*",)
+        assert read_vary("Accept,  Cookie") == ("Accept", "Cookie")
+        for value in ("", ",", "a b", "a\n", "a: b"):
+            with pytest.raises(Mistake):
+                read_vary(value)
+
+    def test_a_vary_in_place_of_others_joins_them(self) -> None:
+        found = self.OUT.instead((("VARY", "Accept"), ("Link", "c"), ("Vary", "Cookie")))
+        assert [pair for pair in found.items if pair[0] in ("Vary", "VARY", "Link")] == [
+            ("Link", "c"),
+            ("Vary", "Origin, Accept, Cookie"),
+        ]
+        assert found.merged([("vary", "Authorization"), ("X", "y")])[-1] == (
+            "Vary",
+            "Authorization, Origin, Accept, Cookie",
+        )
+        assert Outgoing(()).instead((("Vary", "Accept"),)).items == (("Vary", "Accept"),)

@@ -16,6 +16,7 @@ from flaskmail.errors import ConfigError
 from flaskmail.expressions import Function, Parameter, Type
 from flaskmail.hookspecs import Client, CorsDecision, Event, RateDecision, Refusal, hookimpl
 from flaskmail.policy import HttpPolicy
+from flaskmail.testing import make_server
 
 ORIGIN = "https://app.example"
 FREE = {"rate-limit": {"anonymous": False, "account": False}}
@@ -245,6 +246,23 @@ def test_hook_response_headers_of_the_first_plugin_count() -> None:
     assert answer.all("X-A") == ["second"]
     assert answer.all("Link") == ["<second>", "<b>"]
     assert ask([of("first", tryfirst=True), of("second")]).all("X-A") == ["first"]
+
+
+def test_hook_response_headers_says_what_more_a_response_depends_on() -> None:
+    by = [
+        plugin("response_headers", lambda name=name: [("Vary", name), ("X-A", name)]) for name in ("Accept", "Cookie")
+    ]
+    listed = {"cors-origins": [ORIGIN]}
+    assert [ask(by, settings=each).all("Vary") for each in ({}, listed)] == [
+        ["Cookie, Accept"],
+        ["Origin, Cookie, Accept"],
+    ]
+    assert ask(by, "/none", settings=listed).all("Vary") == ["Origin, Cookie, Accept"]
+    with make_server(config=f"[server.http]\ncors-origins = ['{ORIGIN}']", plugins=by) as made:
+        session = made.account("a@example.org").http("GET", "/jmap/session")
+        assert session.all("Vary") == ["Authorization, Origin, Cookie, Accept"]
+    # A name that is none takes the plugin's other fields with it, as any that cannot be sent.
+    assert ask([plugin("response_headers", lambda: [("Vary", "a b"), ("X-A", "b")])]).all("X-A") == []
 
 
 def test_hook_response_headers_leaves_what_protects() -> None:
