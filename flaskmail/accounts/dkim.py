@@ -1,11 +1,15 @@
-"""The keys of domains for DKIM signatures (RFC 6376). A private key leaves this module only as an object that signs."""
+"""The keys of domains for DKIM signatures (RFC 6376). A private key leaves this module only as an object that signs; at
+rest it is encrypted with the key of the data folder."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import apsw
@@ -13,10 +17,13 @@ import apsw
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.domains import local_domain, now
 from flaskmail.accounts.faults import BadName, NameTaken, UnknownName
+from flaskmail.accounts.keyfile import read_key
+from flaskmail.errors import StoreError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Algorithm = Literal["rsa", "ed25519"]
 
@@ -25,6 +32,8 @@ ALGORITHMS: tuple[Algorithm, ...] = ("rsa", "ed25519")
 
 # RFC 8301 section 3.2: 2048 bits or more should be used, and verifiers need not take more than 4096.
 RSA_BITS = 2048
+
+_NONCE = 12
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,268}[a-z0-9])?")
 # RFC 6376 section 3.1: labels of the DNS, joined by dots.
@@ -117,10 +126,10 @@ def _key(row: tuple[str, str, str, str, bytes, str]) -> DkimKey:
 
 
 class DkimKeys:
-    """DKIM keys in ``control.db``."""
+    """DKIM keys in ``control.db``. data: the data folder."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database, self._data = database, data
 
     def page(
         self, text: str = "", *, start: int = 0, limit: int | None = None, within: str | None = None
@@ -173,13 +182,15 @@ class DkimKeys:
         # A key takes a moment to make; nobody waits for it, and most conflicts are found before.
         self._refuse(id, domain, selector)
         public, private = _make(algorithm)
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = nonce + self._cipher().encrypt(nonce, private, id.encode())
         try:
             with self._database.write() as execute:
                 if not execute("SELECT 1 FROM domain WHERE name=?", (domain,)):
                     raise UnknownName("domain", domain, ())
                 execute(
                     "INSERT INTO dkim(id, domain, selector, algorithm, public, private, created) VALUES(?,?,?,?,?,?,?)",
-                    (id, domain, selector, algorithm, public, private, now()),
+                    (id, domain, selector, algorithm, public, sealed, now()),
                 )
         except apsw.ConstraintError:
             self._refuse(id, domain, selector)
@@ -204,12 +215,26 @@ class DkimKeys:
         return key
 
     def sign_key(self, id: str) -> SigningKey:
-        """For signing a message, in this process only. Raises UnknownName."""
+        """For signing a message, in this process only. Raises UnknownName, or StoreError when the key of the data folder is
+        another than that with which it was encrypted."""
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.serialization import load_der_private_key
 
         key = self.get(id)
         row = self._database.row("SELECT private FROM dkim WHERE id=?", (id,))
         if row is None:
             raise UnknownName("DKIM key", id, ())
-        private = cast("RSAPrivateKey | Ed25519PrivateKey", load_der_private_key(row[0], None))
+        try:
+            plain = self._cipher().decrypt(row[0][:_NONCE], row[0][_NONCE:], id.encode())
+        except InvalidTag:
+            raise StoreError(
+                f"the DKIM key {id!r} was encrypted with another key than that of {self._data}: bring that back from a"
+                " backup, or delete the DKIM key and make a new one"
+            ) from None
+        private = cast("RSAPrivateKey | Ed25519PrivateKey", load_der_private_key(plain, None))
         return SigningKey(key.domain, key.selector, key.algorithm, private)
+
+    def _cipher(self) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(hashlib.sha256(b"flaskmail dkim keys\0" + read_key(self._data)).digest())
