@@ -34,6 +34,7 @@ from flaskmail.jmap.dispatch import Engine
 from flaskmail.jmap.method import Capability
 from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
+from flaskmail.jobs import Jobs
 from flaskmail.livesettings import LiveSettings
 from flaskmail.oauthservice import OAuthService
 from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
@@ -129,6 +130,7 @@ class _Process:
         self.engine = self._parts.engine(settings)
         self.limits = self.engine.limits
         self.types = self.engine.types
+        self.jobs = Jobs(settings.storage.path)
         self.accounts = lru_cache(maxsize=10_000)(self._accounts)
         self.session = lru_cache(maxsize=1000)(self._session)
 
@@ -311,6 +313,11 @@ class Server:
     def oauth(self) -> OAuthService:
         """The authorization server."""
         return self._oauth
+
+    @property
+    def jobs(self) -> Jobs:
+        """What works in the background."""
+        return self._now.jobs
 
     @property
     def plugins(self) -> Plugins:
@@ -500,6 +507,7 @@ class Server:
         with self._lock:
             process, self._process = self._process, None
             if process is not None and process.pid == os.getpid():
+                process.jobs.close()
                 process.store.close()
                 process.directory.close()
 

@@ -8,6 +8,7 @@ from flaskmail.accounts.authentication import Authenticator
 from flaskmail.accounts.authorization import Authority
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.domains import Domains
+from flaskmail.accounts.housekeeping import copy_directory, remove_expired
 from flaskmail.accounts.passwords import Passwords
 from flaskmail.accounts.principals import Principals
 from flaskmail.accounts.schema import CONTROL
@@ -26,6 +27,7 @@ class Directory:
 
     def __init__(self, data: Path, settings: Authentication | None = None) -> None:
         settings = settings or Authentication()
+        self._data = data
         self._database = Database(data / "control.db", CONTROL)
         self._throttle = Throttle(data / "throttle.db", settings.fail_rate)
         self.domains = Domains(self._database)
@@ -50,6 +52,19 @@ class Directory:
         self._throttle.apply(settings.fail_rate)
         self.passwords.apply(settings.argon2)
         self.authenticator.apply(ttl=settings.cache_ttl, basic=settings.basic)
+
+    def copy(self, target: Path) -> list[str]:
+        """Copies what this directory keeps into a folder; see :func:`flaskmail.accounts.housekeeping.copy_directory`. Counts of
+        wrong passwords are left out."""
+        return copy_directory(self._database, self._data, target)
+
+    def remove_expired(self) -> dict[str, int]:
+        """Removes credentials that expired more than a day ago; answers how many of each kind."""
+        return remove_expired(self._database)
+
+    def remove_drained(self) -> int:
+        """Removes counts of wrong passwords that hold nobody back any more; answers how many."""
+        return self._throttle.remove_drained()
 
     def check(self) -> None:
         """Raises StoreError when the directory cannot be read."""

@@ -25,12 +25,19 @@ def as_json(command: Any) -> Any:
 @contextmanager
 def opened() -> Iterator[Server]:
     """The server of the present settings, closed afterwards. Errors end the command with a sentence on stderr."""
-    try:
+    with refusing():
         server = Server(config.load())
         try:
             yield server
         finally:
             server.close()
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Errors end the command with a sentence on stderr."""
+    try:
+        yield
     except ConfigError as error:
         click.echo("The settings are wrong:", err=True)
         for problem in error.problems:

@@ -223,6 +223,14 @@ class Storage:
         reloadable=False,
         only_file=True,
     )
+    backup_path: Path | None = setting(
+        kinds.optional(kinds.PATH),
+        None,
+        "The folder for backups that the management API is asked for, each in a folder of its own that is named by the time; "
+        "`flaskmail backup` uses it when no other place is given. It must be there, and not in the data folder.",
+        example='"/var/backups/flaskmail"',
+        only_file=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

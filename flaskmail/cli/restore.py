@@ -1,0 +1,65 @@
+"""``flaskmail restore``: brings a backup back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import msgspec
+
+from flaskmail import config
+from flaskmail.backup import restore_backup
+from flaskmail.cli.common import REFUSED, as_json, octets, refusing, write_json
+from flaskmail.cli.working import progress
+from flaskmail.config.settings import Storage
+from flaskmail.server import Server
+from flaskmail.upkeep import Verified, verify_all
+
+
+@click.command(short_help="Bring a backup back.")
+@click.argument("source", metavar="SRC", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--to", "data", metavar="DATA", type=click.Path(path_type=Path), help="Default: what storage.path says.")
+@click.option("--even-damaged", is_flag=True, help="Also when the backup was damaged since it was made.")
+@as_json
+def restore(source: Path, data: Path | None, even_damaged: bool, machine: bool) -> None:
+    """Bring the backup SRC back to an empty data folder.
+
+    Every file is compared with its hash, and everything is checked as `flaskmail verify` does, before anything comes to its
+    place. What is interrupted leaves no data that a server could use; the same command begins again. Start the server only
+    afterwards. The settings file is for you to put in its place. The exit status is 1 when the check found something wrong.
+    """
+    with refusing():
+        settings = config.load()
+        target = settings.storage.path if data is None else data
+
+        def check(folder: Path) -> Verified:
+            server = Server(replace(settings, storage=Storage(path=folder)))
+            try:
+                with progress("Checking", hidden=machine) as tell_check:
+                    return verify_all(server.store, server.types.values(), server.directory, tell=tell_check)
+            finally:
+                server.close()
+
+        with progress("Copying", hidden=machine, octets=True) as tell:
+            done = restore_backup(source, target, check, even_damaged=even_damaged, tell=tell)
+    checked = done.checked
+    if machine:
+        told = [{"account": name, "what": f.what} for name, f in checked.findings]
+        manifest = msgspec.to_builtins(done.manifest)
+        write_json({"data": str(target.absolute()), "backup": manifest, "damaged": done.damaged, "findings": told})
+    else:
+        for what in done.damaged:
+            click.echo(f"damaged: {what}", err=True)
+        for name, finding in checked.findings:
+            click.echo(f"{name}: {finding.what}")
+        count = checked.accounts
+        found = "nothing is wrong" if not checked.findings else f"{len(checked.findings)} found"
+        click.echo(
+            f"Brought {count} account{'s' * (count != 1)} of {done.manifest.began} back to {target} "
+            f"({octets(done.manifest.octets)}); checked: {found}."
+        )
+        if done.manifest.settings:
+            click.echo(f"The server's settings were in {done.manifest.settings}.")
+    if checked.findings or done.damaged:
+        raise SystemExit(REFUSED)
