@@ -10,6 +10,7 @@ COMMANDS = {
     "account": "flaskmail.cli.account:account",
     "audit": "flaskmail.cli.audit:audit",
     "backup": "flaskmail.cli.backup:backup",
+    "completion": "flaskmail.cli.completion:completion",
     "config": "flaskmail.cli.config:config",
     "doctor": "flaskmail.cli.doctor:doctor",
     "domain": "flaskmail.cli.domain:domain",

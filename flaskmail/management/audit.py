@@ -89,7 +89,7 @@ class AuditQuery(Paged, kw_only=True):
 
 def moment(member: str, text: str | None) -> float | None:
     """Seconds since 1970 of an RFC 3339 date and time; None for none. Raises RequestError 400."""
-    if not text:
+    if text is None:
         return None
     try:
         # RFC 3339 section 5.6: T and Z may be small, and a second may be a leap second.
