@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from flaskmail import builtin
 from flaskmail.accounts.authentication import parse_basic
 from flaskmail.accounts.authorization import Access, lacking
 from flaskmail.accounts.directory import Directory
+from flaskmail.accounts.drafts import Draft, checked
+from flaskmail.accounts.entries import Entry
 from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.passwords import make_password
@@ -436,24 +439,50 @@ class Server:
 
         Raises BadName, BadPassword or NameTaken; then nothing is left behind."""
         wanted, domain = account_name(name)
-        directory, store = self.directory, self.store
+        directory = self.directory
         if directory.principals.secret(wanted) is not None:
             raise NameTaken(f"the account {wanted!r} exists already")
         hashed = directory.passwords.hash(password)
-        id = new_account_id()
-        if domain is not None:
-            store.create_account(id)
-        try:
-            if domain is not None:
-                self._found(id, wanted, quota)
-            # The account exists from here on: its mail is there before anybody can sign in.
+        with self._mail_for(wanted, quota, domain is not None) as id:
             principal, made = directory.principals.add(id, wanted, hashed, description=description, quota=quota)
-        except BaseException:
-            if domain is not None:
-                store.delete_account(id)
-            raise
         self.tell("account.created", account=principal.name, id=principal.id)
         return NewAccount(principal, domain if made else None)
+
+    def create_principal(self, draft: Draft, access: Access, password: str | None = None) -> tuple[Entry, str | None]:
+        """Makes a principal of any type for the one who asks; see :meth:`flaskmail.accounts.entries.Entries.create`.
+
+        password: of an individual; None for one that cannot sign in with a password yet. BadPassword when it cannot be used."""
+        checked(draft)
+        hashed = "" if password is None else self.directory.passwords.hash(password)
+        with self._mail_for(draft.name, draft.quota, draft.type == "individual") as id:
+            entry, key = self.directory.entries.create(id, draft, hashed, access)
+        if entry.principal.has_mail:
+            self.tell("account.created", account=entry.principal.name, id=id)
+        return entry, key
+
+    def delete_principal(self, name: str, access: Access) -> Entry:
+        """Removes a principal of any type, with all its mail; its credentials end first. Raises as
+        :meth:`flaskmail.accounts.entries.Entries.delete`."""
+        entry = self.directory.entries.delete(name, access)
+        if entry.principal.has_mail:
+            self.store.delete_account(entry.id)
+            self.tell("account.deleted", account=entry.principal.name, id=entry.id)
+        return entry
+
+    @contextmanager
+    def _mail_for(self, name: str, quota: int | None, wanted: bool) -> Iterator[str]:
+        """The id of a new principal, whose mail is there before anybody can sign in; it goes again when that fails."""
+        id = new_account_id()
+        if not wanted:
+            yield id
+            return
+        self.store.create_account(id)
+        try:
+            self._found(id, name, quota)
+            yield id
+        except BaseException:
+            self.store.delete_account(id)
+            raise
 
     def _found(self, id: str, name: str, quota: int | None) -> None:
         now = self._now

@@ -127,15 +127,6 @@ class Authenticator:
         ).digest()
         return self._remembered(key, address) or self._verify(key, authorization, address)
 
-    def check_password(self, name: str, octets: bytes, address: str) -> Principal:
-        """The principal of this name when this is its main password, whether or not it has a second factor. name: as it was
-        typed; octets: from ``prepare``; address: the client's, "" when not known.
-
-        Raises RequestError 401, 403, 429 or 503 as ``authenticate``."""
-        name = name.strip().lower()
-        secret = self._check(name, octets, address, lambda secret: True)
-        return self.admit(_signed_in(secret.principal))
-
     def admit(self, principal: Principal) -> Principal:
         """The same principal. Raises RequestError: 401 when it is disabled, 403 when it may not sign in, or not in this way."""
         if principal.disabled:
@@ -171,10 +162,18 @@ class Authenticator:
             if held is None or held.networks != entry.networks:
                 return None
             principal = held.principal
+            if principal.grant.kind != "token" and principal.name != entry.principal.name:
+                # The name that was sent belongs to the credential.
+                return None
         else:
             id = entry.principal.id
             secret = self._principals.secret_of(id)
-            if secret is None or secret.stamp != entry.stamp or self._has_second_factor(id):
+            if (
+                secret is None
+                or secret.stamp != entry.stamp
+                or secret.principal.name != entry.principal.name
+                or self._has_second_factor(id)
+            ):
                 return None
             principal = replace(secret.principal, grant=entry.principal.grant)
         try:

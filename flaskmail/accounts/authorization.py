@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flaskmail.accounts.database import Database, Row
@@ -66,6 +66,27 @@ def rights_of(row: Row) -> Rights:
     return Rights(tuple(roles), frozenset(enabled), frozenset(disabled))
 
 
+def owned_by(rows: Callable[..., list[Row]], id: str, roles: Mapping[str, Rights] | None = None) -> frozenset[str]:
+    """What the principal of this id may do when no grant limits it, by the database as it is now; nothing when it is disabled or
+    gone. rows: answers a query; roles: those of ``read_roles`` when they are known."""
+    found = rows(
+        "SELECT roles, enabled_permissions, disabled_permissions, disabled, type FROM principal WHERE id=?", (id,)
+    )
+    if not found or found[0][3]:
+        return frozenset()
+    owned = effective(rights_of(found[0][:3]), read_roles(rows) if roles is None else roles)
+    # Whoever holds a key has been let in: a key that may do nothing else may at least be told so.
+    return owned | {"authenticate"} if found[0][4] == "apiKey" else owned
+
+
+def read_roles(rows: Callable[..., list[Row]]) -> dict[str, Rights]:
+    """The roles that are no built-in ones, by id; a disabled one gives nothing and takes nothing."""
+    found = rows(
+        "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
+    )
+    return {row[0]: Rights() if row[4] else rights_of(row[1:4]) for row in found}
+
+
 class Authority:
     """Works out what principals may do, from ``control.db``; remembers it until that changes."""
 
@@ -88,33 +109,16 @@ class Authority:
             self._refresh()
             found = self._owned.get(id)
             if found is None:
-                found = self._read(id)
+                found = owned_by(self._database.rows, id, self._roles)
                 if len(self._owned) >= REMEMBERED:
                     self._owned.clear()
                 self._owned[id] = found
             return found
-
-    def roles(self) -> Mapping[str, Rights]:
-        """The roles that are no built-in ones, by id; a disabled one gives nothing."""
-        with self._lock:
-            self._refresh()
-            return self._roles
-
-    def _read(self, id: str) -> frozenset[str]:
-        row = self._database.row(
-            "SELECT roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE id=?", (id,)
-        )
-        return frozenset() if row is None or row[3] else effective(rights_of(row[:3]), self._roles)
 
     def _refresh(self) -> None:
         # Asked for before anything is read: what is committed in between shows in the next version.
         version = self._database.version()
         if version != self._version:
             self._owned = {}
-            self._roles = {
-                row[0]: Rights() if row[4] else rights_of(row[1:4])
-                for row in self._database.rows(
-                    "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
-                )
-            }
+            self._roles = read_roles(self._database.rows)
             self._version = version

@@ -146,8 +146,8 @@ def insert(
 
 
 _BY_HASH = (
-    "SELECT " + COLUMNS + ", t.id, t.name, t.kind, t.scopes, t.expires, t.networks, t.used"
-    " FROM token t JOIN principal p ON p.id=t.principal WHERE t.hash=?"
+    "SELECT " + COLUMNS + ", t.id, t.name, t.kind, t.scopes, t.expires, t.networks,"  # noqa: S608 - columns of ours
+    " t.used FROM token t JOIN principal p ON p.id=t.principal WHERE t.hash=?"
 )
 
 
