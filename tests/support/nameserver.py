@@ -40,7 +40,8 @@ class NameServer:
         self.address: tuple[str, int] = self._udp.getsockname()
 
     def serve(self, text: str) -> None:
-        """Answer from this zone text from now on. Names in it are absolute."""
+        """Answer from this zone text, which is in ``text``, from now on. Names in it are absolute."""
+        self.text = text
         self.zone = dns.zone.from_text(
             ". 60 IN SOA . . 1 2 3 4 5\n. 60 IN NS localhost.\n" + text, ".", relativize=False, check_origin=False
         )

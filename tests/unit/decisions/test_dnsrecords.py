@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import dns.rdatatype
 import dns.zone
@@ -156,3 +158,11 @@ def test_texts_are_split_by_octets():
     assert quoted("a" * 255) == '"' + "a" * 255 + '"'
     assert quoted("a" * 256) == '"' + "a" * 255 + '" "a"'
     assert quoted('"\\\x07ü') == '"\\"\\\\\\007\\195\\188"'
+
+
+def test_the_page_explains_every_purpose():
+    page = (Path(__file__).parents[3] / "docs" / "dns.md").read_text()
+    named = re.findall(r"^\| `([a-z-]+)` \| ([A-Z]+) `", page, re.MULTILINE)
+    records = {one.purpose: one.type for one in dns_records(everything())}
+    assert dict(named) == records
+    assert [purpose for purpose, _ in named] == list(PURPOSES)

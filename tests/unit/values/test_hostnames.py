@@ -30,5 +30,5 @@ def test_names_as_the_dns_has_them(text, expected):
      "☃☃.example\n.org", "\u0301a.org", "xn--ü.org", "ü" * 64 + ".org", "a." * 127 + "org", "a\0b.org", "\ud800.org"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(text):
-    with pytest.raises(ValueError, match="name|label"):
+    with pytest.raises(ValueError, match=r"name|label"):
         to_ascii(text)
