@@ -16,9 +16,15 @@ from flaskmail.config import kinds
 from flaskmail.config.declaring import Declaration as Declaration
 from flaskmail.config.declaring import setting as setting
 from flaskmail.config.declaring import tables_of
+from flaskmail.config.dns import Dns
 from flaskmail.config.kinds import Rate, Rules
 from flaskmail.config.listening import Listener, Tls
 from flaskmail.config.lookups import Plain, Tables, plain
+from flaskmail.config.observing import Log, Metrics
+from flaskmail.config.oauth import OAuth
+from flaskmail.config.publishing import Discovery, Session
+from flaskmail.config.signingin import BrowserSession, ChosenPassword
+from flaskmail.config.managing import Management
 
 T = TypeVar("T")
 
@@ -385,6 +391,8 @@ class Authentication:
         "How long a worker remembers that a password or token was right. A changed password counts at once.",
     )
     argon2: Argon2 = Argon2()
+    session: BrowserSession = BrowserSession()
+    password: ChosenPassword = ChosenPassword()
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +441,14 @@ class Settings:
     storage: Storage = Storage()
     jmap: Jmap = Jmap()
     authentication: Authentication = Authentication()
+    oauth: OAuth = OAuth()
     account: Account = Account()
+    dns: Dns = Dns()
+    discovery: Discovery = Discovery()
+    session: Session = Session()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
+    management: Management = Management()
     plugins: Plugins = Plugins()
     source: Path | None = dataclasses.field(default=None, compare=False)
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
