@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 
 from flaskmail.accounts.faults import BadPassword
 from flaskmail.accounts.passwords import MAX_BYTES, Passwords, prepare
@@ -19,17 +20,24 @@ LONGEST_NAME = 254
 
 class SignIn:
     """Checks main passwords as the Authenticator does those of Basic: as slowly for a name that nobody has, throttled together
-    with them, few at a time. Whether a second factor is wanted too is the caller's to ask."""
+    with them, few at a time. Whether a second factor is wanted too is the caller's to ask. admit: answers the principal, or
+    raises RequestError when it may not sign in."""
 
-    def __init__(self, principals: Principals, passwords: Passwords, throttle: Throttle) -> None:
-        self._principals, self._passwords, self._throttle = principals, passwords, throttle
+    def __init__(
+        self,
+        principals: Principals,
+        passwords: Passwords,
+        throttle: Throttle,
+        admit: Callable[[Principal], Principal],
+    ) -> None:
+        self._principals, self._passwords, self._throttle, self._admit = principals, passwords, throttle, admit
 
     def password(self, name: str, password: str, address: str) -> Secret | None:
         """The account's, as it was when the password was looked at; None when name or password is wrong or the account is
         disabled. address: the client's, "" when not known.
 
         Raises RequestError: 400 for a password that is too long; 429 with Retry-After after too many wrong ones; 503 when too
-        many are being checked."""
+        many are being checked; 403 when the account may not sign in."""
         name = name.strip().lower()[: LONGEST_NAME + 1]
         try:
             octets = prepare(password)
@@ -46,6 +54,7 @@ class SignIn:
                 self._throttle.succeeded(address, name)
                 if self._passwords.outdated(secret.password):
                     self._principals.rehash(secret, self._passwords.hash_octets(octets))
+                self._admit(secret.principal)
                 return secret
         if secret is not None:
             log.warning("refused a password for %s from %s", name, ascii(address))

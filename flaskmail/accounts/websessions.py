@@ -6,12 +6,14 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.faults import UnknownName
+from flaskmail.accounts.grants import Grant
 from flaskmail.accounts.principals import Principal, Principals
 from flaskmail.config.signingin import BrowserSession
+from flaskmail.errors import RequestError
 
 PENDING_SECONDS = 600
 """How long somebody whose password was right may take to give the second factor."""
@@ -25,9 +27,9 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class WebSession:
-    """id: what ``end`` takes; created, seen, expires, authenticated: seconds since 1970; address: the client's when it signed
-    in, "" when not known; agent: its User-Agent; amr: how it signed in, values of RFC 8176 section 2; pending: the password
-    was right, the second factor is still to come, so nobody is signed in yet."""
+    """id: what ``end`` takes; principal: with the grant of this session; created, seen, expires, authenticated: seconds since
+    1970; address: the client's when it signed in, "" when not known; agent: its User-Agent; amr: how it signed in, values of
+    RFC 8176 section 2; pending: the password was right, the second factor is still to come, so nobody is signed in yet."""
 
     id: str
     principal: Principal
@@ -43,7 +45,7 @@ class WebSession:
     @property
     def second_factor(self) -> bool:
         """Whether a second factor was given."""
-        return len(self.amr) > 1
+        return self.principal.grant.second_factor
 
 
 def new_value() -> str:
@@ -56,16 +58,40 @@ def hashed(value: str) -> bytes:
     return hashlib.sha256(b"session\0" + value.encode("utf-8", "surrogatepass")).digest()
 
 
+def _session(
+    id: str,
+    principal: Principal,
+    created: int,
+    seen: int,
+    expires: int,
+    address: str,
+    agent: str,
+    authenticated: int,
+    amr: tuple[str, ...],
+    pending: bool,
+) -> WebSession:
+    grant = Grant("session", id, authenticated=authenticated, second_factor=len(amr) > 1)
+    whose = replace(principal, grant=grant)
+    return WebSession(id, whose, created, seen, expires, address, agent, authenticated, amr, pending)
+
+
 _COLUMNS = "id, principal, stamp, created, seen, expires, address, agent, authenticated, amr, pending"
 
 
 class WebSessions:
     """Sessions in ``control.db``. A session is over once the password's stamp is another than when it began, and when its
-    principal is disabled or gone; so a change in any process counts at the next request in every one. clock: seconds since
-    1970."""
+    principal is disabled, gone or may not sign in; so a change in any process counts at the next request in every one. admit:
+    answers the principal, or raises RequestError when it may not sign in. clock: seconds since 1970."""
 
-    def __init__(self, database: Database, principals: Principals, *, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._principals, self._clock = database, principals, clock
+    def __init__(
+        self,
+        database: Database,
+        principals: Principals,
+        admit: Callable[[Principal], Principal],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database, self._principals, self._admit, self._clock = database, principals, admit, clock
 
     def begin(
         self,
@@ -113,7 +139,7 @@ class WebSessions:
                     int(pending),
                 ),
             )
-        return WebSession(id, principal, now, now, expires, address, agent[:300], now, amr, pending), value
+        return _session(id, principal, now, now, expires, address, agent[:300], now, amr, pending), value
 
     def holder(self, value: str, limits: BrowserSession) -> WebSession | None:
         """The session of a cookie's value, pending or not; None when there is none or it is over."""
@@ -134,19 +160,14 @@ class WebSessions:
         if now >= expires or now >= created + limits.lifetime or now >= seen + limits.idle_timeout:
             return None
         secret = self._principals.secret_of(principal_id)
-        if secret is None or secret.stamp != stamp or secret.principal.disabled:
+        if secret is None or secret.stamp != stamp:
             return None
-        return WebSession(
-            id,
-            secret.principal,
-            created,
-            seen,
-            expires,
-            address,
-            agent,
-            authenticated,
-            tuple(amr.split()),
-            bool(pending),
+        try:
+            principal = self._admit(secret.principal)
+        except RequestError:
+            return None
+        return _session(
+            id, principal, created, seen, expires, address, agent, authenticated, tuple(amr.split()), bool(pending)
         )
 
     def all(self, principal: Principal, limits: BrowserSession) -> list[WebSession]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from flaskmail.server import Server
-from flaskmail.web.pages import account, assets, frame, secondfactor, signin
+from flaskmail.web.pages import access, account, assets, authorize, device, frame, secondfactor, signin
 from flaskmail.web.pages.visits import install
 
 
@@ -18,7 +18,7 @@ def pages_blueprint(server: Server) -> Blueprint:
     blueprint = Blueprint("pages", __name__)
     install(blueprint, server)
     frame.install(blueprint, server)
-    for module in (assets, signin, account, secondfactor):
+    for module in (assets, signin, authorize, device, account, secondfactor, access):
         module.add(blueprint, server)
     return blueprint
 

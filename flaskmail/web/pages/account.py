@@ -54,7 +54,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
     @blueprint.post("/account/password", **plain)
     def change_password() -> Response:
         now = visit()
-        session, form = now.signed_in(), now.form()
+        session, form = now.managing(), now.form()
         chosen = form.get("new", "")
         if chosen != form.get("again", ""):
             return _password_form(422, again="This is not what stands in the field above.")
@@ -91,7 +91,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
     @blueprint.post("/account/sessions", **plain)
     def end_sessions() -> Response:
         now = visit()
-        session, form = now.signed_in(), now.form()
+        session, form = now.managing(), now.form()
         if form.get("all") == "1":
             server.directory.web_sessions.end_others(session.principal, session.id)
             return go("/account/sessions?done=sessions")

@@ -100,9 +100,9 @@ def page(template: str, status: int = 200, *, form_actions: Iterable[str] = (), 
     return response
 
 
-def error_page(status: int, detail: str) -> Response:
-    """A page that says why there is no other."""
-    return page("error.html", status, title=_TITLES.get(status, phrase(status)), detail=detail)
+def error_page(status: int, detail: str, title: str = "") -> Response:
+    """A page that says why there is no other. title: its heading, "" for the usual one of the status."""
+    return page("error.html", status, title=title or _TITLES.get(status, phrase(status)), detail=detail)
 
 
 def wait_sentence(error: RequestError) -> str:

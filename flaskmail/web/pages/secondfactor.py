@@ -68,7 +68,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return page("secondfactor.html", status, factor=factor, notice=notice(), errors=errors)
 
     @blueprint.post(f"{PATH}/enrol", **plain)
-    def begin() -> Response:
+    def enrol_factor() -> Response:
         now = visit()
         now.form()
         session = now.confirmed(PATH)
@@ -79,7 +79,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return go(f"{PATH}/enrol")
 
     @blueprint.get(f"{PATH}/enrol", **plain)
-    def show() -> Response:
+    def enrolling_factor() -> Response:
         now = visit()
         # The page shows a secret.
         session = now.confirmed(PATH)
@@ -87,7 +87,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return go(PATH) if found is None else enrolling(found)
 
     @blueprint.post(f"{PATH}/confirm", **plain)
-    def confirm() -> Response:
+    def confirm_factor() -> Response:
         now = visit()
         form, session = now.form(), now.confirmed(PATH)
         found = enrolment(now, session)
@@ -102,7 +102,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return page("recovery.html", codes=codes, first=True)
 
     @blueprint.post(f"{PATH}/recovery-codes", **plain)
-    def renew() -> Response:
+    def renew_codes() -> Response:
         now = visit()
         now.form()
         session = now.confirmed(PATH)
@@ -113,9 +113,9 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return page("recovery.html", codes=codes, first=False)
 
     @blueprint.post(f"{PATH}/remove", **plain)
-    def remove() -> Response:
+    def remove_factor() -> Response:
         now = visit()
-        form, session = now.form(), now.signed_in()
+        form, session = now.form(), now.managing()
         if not server.directory.second_factors.has_second_factor(session.principal.id):
             return go(PATH)
         try:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.principals import Secret
+from flaskmail.accounts.signingin import LONGEST_NAME
 from flaskmail.accounts.totp import WrongCode
 from flaskmail.decisions.pages import local_path
 from flaskmail.errors import RequestError
 from flaskmail.server import Server
+from flaskmail.web.pages.authorize import leads_to
 from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
 from flaskmail.web.pages.visits import Visit, go, visit
 
@@ -29,7 +30,7 @@ def _form(now: Visit, target: str, status: int = 200, *, name: str = "", error: 
     return page(
         "login.html",
         status,
-        form_actions=_leads_to(now, target),
+        form_actions=leads_to(now, target),
         target=target,
         name=now.principal.name if now.principal is not None else name,
         fixed=now.principal is not None,
@@ -43,15 +44,11 @@ def _code_form(now: Visit, target: str, status: int = 200, *, error: str = "") -
     return page(
         "code.html",
         status,
-        form_actions=_leads_to(now, target),
+        form_actions=leads_to(now, target),
         target=target,
         name=now.session.principal.name,
         error=error,
     )
-
-
-def _leads_to(now: Visit, target: str) -> Iterable[str]:
-    return ()
 
 
 def refused(server: Server, name: str, address: str, status: int) -> None:
@@ -74,7 +71,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
             return _code_form(now, target)
         if now.principal is not None and request.args.get("again") != "1":
             return go(target)
-        return _form(now, target, notice=_NOTICES.get(request.args.get("done", ""), ""))
+        hint = request.args.get("hint", "")[:LONGEST_NAME]
+        return _form(now, target, name=hint, notice=_NOTICES.get(request.args.get("done", ""), ""))
 
     @blueprint.post("/login", **plain)
     def sign_in() -> Response:

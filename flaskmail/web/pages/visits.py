@@ -88,9 +88,16 @@ class Visit:
             raise Elsewhere(f"/login?next={quote(here(), safe='/')}")
         return self.session
 
+    def managing(self) -> WebSession:
+        """The same, of somebody who may change how the own account is signed in to. Raises RequestError 403."""
+        session = self.signed_in()
+        if not self.server.directory.authority.access_of(session.principal).may("manage-passwords"):
+            raise RequestError(403, "Your administrator manages how this account is signed in to.")
+        return session
+
     def confirmed(self, at: str) -> WebSession:
         """The same, for whoever signed in a short while ago only: others do it again, and come back to the path ``at``."""
-        session = self.signed_in()
+        session = self.managing()
         if time.time() - session.authenticated > self.limits.confirm_after:
             raise Elsewhere(f"/login?again=1&next={quote(at, safe='/')}")
         return session

@@ -1,0 +1,117 @@
+"""``/authorize`` and ``/consent``: an application asks for access, and its user answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
+
+from flask import Blueprint, Response, request
+
+from flaskmail.accounts.faults import UnknownName
+from flaskmail.decisions.pages import form_source
+from flaskmail.errors import RequestError
+from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, Refused
+from flaskmail.server import Server
+from flaskmail.web.pages.frame import error_page, page
+from flaskmail.web.pages.visits import Elsewhere, Visit, leave_for, visit
+
+PATH = "/authorize"
+
+
+def leads_to(now: Visit, target: str) -> Iterable[str]:
+    """Where a form may end that leads to this path of ours: an authorization request can pass the browser on at once."""
+    path, _, query = target.partition("?")
+    if path != PATH and not path.startswith(f"{PATH}/"):
+        return
+    found = now.server.oauth.authorization_request(query.encode(), now.base)
+    if not isinstance(found, Refused):
+        source = form_source(found.url if isinstance(found, RedirectError) else found.redirect_uri)
+        if source is not None:
+            yield source
+
+
+def destination(uri: str) -> str:
+    """Where a redirection URI leads, for people: the host, or what stands for one."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        return "this device" if parts.hostname in ("localhost", "127.0.0.1", "::1") else parts.netloc
+    return f"the app {parts.scheme}"
+
+
+def add(blueprint: Blueprint, server: Server) -> None:
+    """Adds the pages."""
+    plain = {"strict_slashes": False, "merge_slashes": False}
+
+    def read(now: Visit, query: bytes) -> AuthorizationRequest | Response:
+        found = server.oauth.authorization_request(query, now.base)
+        if isinstance(found, Refused):
+            # RFC 6749 section 4.1.2.1: MUST NOT redirect the user-agent to the invalid redirection URI.
+            return error_page(found.status, found.description, "This application cannot be let in")
+        return leave_for(found.url) if isinstance(found, RedirectError) else found
+
+    def ask(since: int) -> Response:
+        now = visit()
+        asked = read(now, request.query_string)
+        if isinstance(asked, Response):
+            return asked
+        step = server.oauth.next_step(asked, now.principal, since)
+        if isinstance(step, RedirectError):
+            return leave_for(step.url)
+        if step == "login":
+            raise _login(now, asked, since)
+        if step == "approve":
+            return leave_for(_approve(now, asked))
+        source = form_source(asked.redirect_uri)
+        return page(
+            "consent.html",
+            form_actions=() if source is None else (source,),
+            client=asked.client,
+            destination=destination(asked.redirect_uri),
+            scopes=server.oauth.sentences(asked.scopes),
+            query=asked.query,
+            since=since,
+        )
+
+    def _login(now: Visit, asked: AuthorizationRequest, since: int) -> Elsewhere:
+        target = f"{PATH}/{since}?{asked.query}"
+        again = "again=1&" if now.principal is not None else ""
+        hint = "" if not asked.login_hint else f"hint={quote(asked.login_hint, safe='')}&"
+        return Elsewhere(f"/login?{again}{hint}next={quote(target, safe='/')}")
+
+    def _approve(now: Visit, asked: AuthorizationRequest) -> str:
+        session = now.signed_in()
+        try:
+            return server.oauth.approve(asked, session.principal)
+        except UnknownName:
+            raise RequestError(403, "The account was closed or changed meanwhile. Sign in again.") from None
+
+    @blueprint.get(PATH, **plain)
+    def authorize() -> Response:
+        return ask(int(time.time()))
+
+    @blueprint.get(f"{PATH}/<int:since>", **plain)
+    def authorize_since(since: int) -> Response:
+        # Whoever writes another time into the address could leave out as well what asks for a new sign-in.
+        return ask(min(since, int(time.time())))
+
+    @blueprint.post("/consent", **plain)
+    def consent() -> Response:
+        now = visit()
+        form = now.form()
+        # Nothing is taken from the page but the request as it came: it is read and judged again.
+        asked = read(now, form.get("request", "").encode("utf-8", "replace"))
+        if isinstance(asked, Response):
+            return asked
+        since = form.get("since", "")
+        step = server.oauth.next_step(asked, now.principal, int(since) if since.isdigit() else int(time.time()))
+        if isinstance(step, RedirectError):
+            return leave_for(step.url)
+        if step == "login":
+            raise _login(now, asked, int(time.time()))
+        decision = form.get("decision")
+        if decision == "allow":
+            return leave_for(_approve(now, asked))
+        if decision == "deny":
+            return leave_for(server.oauth.deny(asked))
+        raise RequestError(400, "The form does not say whether you allow it.")
