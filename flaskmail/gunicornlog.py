@@ -1,4 +1,5 @@
-"""Where the log goes: gunicorn's logger, which also sets up the loggers ``flaskmail`` and ``flaskmail.access``."""
+"""Where the log goes: gunicorn's logger, which also sets up the loggers ``flaskmail`` and ``flaskmail.access``, and keeps the
+messages of both in files that can be searched."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any
 
 from gunicorn import glogging
 
-from flaskmail.config import current
+from flaskmail.config import Settings, current
+from flaskmail.logs import Handler, Writer
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -21,6 +23,8 @@ class Logger(glogging.Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Called by gunicorn at the start and after each reload. SystemExit at the start when the access log cannot be opened."""
         super().setup(cfg)
+        settings = current()
+        _keep(self.error_log, settings)
         messages = logging.getLogger("flaskmail")
         messages.setLevel(self.loglevel)
         messages.propagate = False
@@ -32,7 +36,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         access.propagate = False
         old = list(access.handlers)
         try:
-            new = _access_handler(current().server.access_log)
+            new = _access_handler(settings.server.access_log)
         except OSError as error:
             if not old:
                 raise SystemExit(f"flaskmail cannot open its access log: {error}") from None
@@ -50,6 +54,25 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         if msg == "Can't connect to %s":
             msg = "Cannot listen on %s: stop the program that does, or name another address (server.bind, gunicorn -b)"
         super().error(msg, *args, **kwargs)
+
+
+def _keep(logger: logging.Logger, settings: Settings) -> None:
+    """Puts what this logger is told into the files of the settings, instead of what was said before. Nothing is opened yet."""
+    for handler in [one for one in logger.handlers if isinstance(one, Handler)]:
+        logger.removeHandler(handler)
+        handler.close()
+    if settings.log.enable:
+        logger.addHandler(handler_of(settings))
+
+
+def handler_of(settings: Settings) -> Handler:
+    """What writes records to the log of these settings."""
+    log = settings.log
+    return Handler(
+        Writer(
+            log.folder(settings.storage.path), max_size=log.max_size, most=log.max_total, keep=max(1, log.keep // 86400)
+        )
+    )
 
 
 def _access_handler(target: str | None) -> logging.Handler:

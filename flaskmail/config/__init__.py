@@ -4,6 +4,7 @@
 :class:`Settings` itself and leave files and environment alone.
 """
 
+from flaskmail.config import checking as checking
 from flaskmail.config.kinds import Rate
 from flaskmail.config.loading import load
 from flaskmail.config.reloading import adopt, current, diff, merge

@@ -28,6 +28,14 @@ def _parse_networks(value: object, folder: Path) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _parse_secret(value: object, folder: Path) -> str:
+    if not isinstance(value, str) or len(value) < SHORTEST_SECRET:
+        raise ValueError
+    return value
+
+
+SHORTEST_SECRET = 16
+SECRET = Kind(f"a text of at least {SHORTEST_SECRET} characters that nobody can guess", _parse_secret, quote)
 NETWORKS = Kind(
     "a list of networks and addresses, like '10.1.2.0/24', or of the names loopback and private",
     _parse_networks,
@@ -40,25 +48,33 @@ class Log:
     """The log that can be searched: one JSON object a line, one file a day. The same messages go to standard error, as far as
     server.log-level lets them; docs/operations.md explains both."""
 
-    enable: bool = setting(kinds.BOOLEAN, True, "Keep messages in files.")
+    enable: bool = setting(kinds.BOOLEAN, True, "Keep messages in files.", live=False)
     path: Path | None = setting(
         kinds.optional(kinds.PATH),
         None,
         "The folder of the files; it is made when it is missing. Unset: logs, in the folder of the data.",
         example='"/var/log/flaskmail"',
+        live=False,
+        only_file=True,
     )
     max_size: int = setting(
         kinds.size(64_000, 4_000_000_000),
         16_000_000,
         "A file that is larger is followed by a second one of the same day.",
+        live=False,
     )
     max_total: int = setting(
         kinds.size(1_000_000),
         512_000_000,
         "All files together; when a new file begins, the oldest go until the rest fits.",
+        live=False,
     )
     keep: int = setting(
-        kinds.duration(86400, 100 * 365 * 86400), 30 * 86400, "How long a file is kept, in whole days.", example='"90d"'
+        kinds.duration(86400, 100 * 365 * 86400),
+        30 * 86400,
+        "How long a file is kept, in whole days.",
+        example='"90d"',
+        live=False,
     )
 
     def folder(self, data: Path) -> Path:
@@ -72,7 +88,11 @@ class PrometheusAuth:
 
     username: str | None = setting(kinds.optional(kinds.TEXT), None, "The name.", example='"prometheus"')
     secret: str | None = setting(
-        kinds.optional(kinds.TEXT), None, "The password.", example='"%{env:METRICS_SECRET}%"', secret=True
+        kinds.optional(SECRET),
+        None,
+        "The password, 16 characters or more.",
+        example='"a-long-random-text"',
+        secret=True,
     )
 
 

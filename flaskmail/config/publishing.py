@@ -135,8 +135,8 @@ class MtaSts:
     mode: str | None = setting(
         kinds.optional(kinds.choice("enforce", "testing", "none")),
         None,
-        "enforce: not without TLS; testing: mistakes are only reported; none: the policy is withdrawn.",
-        example='"testing"',
+        "enforce: not without TLS; testing: mistakes are only reported; none: the policy is withdrawn. The first two need mx.",
+        example='"none"',
     )
     max_age: int = setting(
         kinds.duration(0, 31_557_600), 7 * 86400, "How long others remember the policy.", example='"30d"'

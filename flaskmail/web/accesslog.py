@@ -11,13 +11,15 @@ from typing import Any
 
 from flask import Response, request
 
+from flaskmail.metrics import Recorder
 from flaskmail.policy.adapter import PEER
 
 log = logging.getLogger("flaskmail.access")
 
 STARTED = "flaskmail.started"
 ACCOUNT = "flaskmail.account"
-"""Keys of the WSGI environ: when the request came in (seconds, monotonic), and whose it is."""
+RECORDER = "flaskmail.recorder"
+"""Keys of the WSGI environ: when the request came in (seconds, monotonic), whose it is, and what counts it, if anything does."""
 
 
 _PLAIN = re.compile(r"[!#-\[\]-~]+")
@@ -67,7 +69,13 @@ def note(response: Response) -> Response:
 
 
 def write(environ: dict[str, Any], status: int, length: int | None) -> None:
-    """Writes the line of a request that ends now. status, length: of the response; None when it is not known."""
+    """Writes the line of a request that ends now, and counts it. status, length: of the response; None when it is not known."""
+    recorder: Recorder | None = environ.get(RECORDER)
+    if recorder is not None:
+        now = time.perf_counter()
+        seconds = now - environ.get(STARTED, now)
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        recorder.count(environ.get("REQUEST_METHOD", ""), status, path, seconds, length or 0)
     if log.isEnabledFor(logging.INFO):
         now = time.perf_counter()
         text = line(environ, status, length, now - environ.get(STARTED, now))

@@ -20,6 +20,7 @@ from flaskmail.policy.adapter import POLICY, base_url_without_policy
 from flaskmail.policy.hooks import request_of
 from flaskmail.server import Server
 from flaskmail.web import accesslog, problems
+from flaskmail.web.offered import resource_metadata
 from flaskmail.web.problems import limit_error
 
 PIECE = 64 * 1024
@@ -43,7 +44,12 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
         arrive(request.environ)
 
     def refused(error: RequestError) -> Response:
-        return problems.refused(error, server.settings.authentication.basic)
+        environ = request.environ
+
+        def metadata() -> str | None:
+            return resource_metadata(server, base_url(server, environ, ""), request.path)
+
+        return problems.refused(error, server.settings.authentication.basic, metadata)
 
     target.before_request(begin)
     target.after_request(accesslog.note)

@@ -1,4 +1,4 @@
-"""The blueprint ``discovery``: where clients start (RFC 8620 section 2.2), and what a supervisor asks."""
+"""The blueprint ``discovery``: where clients start, what everybody may know, and what a supervisor asks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from flask import Blueprint, Response
 
 from flaskmail.errors import RequestError, StoreError
 from flaskmail.server import Server
+from flaskmail.web import metrics, wellknown, wellknownoauth
 from flaskmail.web.admission import install
 from flaskmail.web.jmap import Api, session_response
 
 
 def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: bool = True) -> Blueprint:
-    """``/.well-known/jmap``, ``/healthz/live`` and ``/healthz/ready``; belongs at the root of the host.
+    """What lies under ``/.well-known/``, the settings of mail programs, ``/robots.txt``, ``/healthz/…`` and ``/metrics``; belongs
+    at the root of the host.
 
     jmap_prefix: the ``url_prefix`` under which the blueprint ``jmap`` was registered. self_reliant: see ``jmap_blueprint``."""
     blueprint = Blueprint("discovery", __name__)
@@ -24,6 +26,10 @@ def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: 
     def well_known() -> Response:
         # RFC 8620 section 2.2 allows a redirect; answering at once spares clients that lose the Authorization on the way.
         return session_response(answers, jmap_prefix.rstrip("/"))
+
+    wellknownoauth.add(blueprint, server)
+    wellknown.add(blueprint, server, jmap_prefix.rstrip("/"))
+    metrics.add(blueprint, server)
 
     @blueprint.get("/healthz/live", **plain)
     def live() -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -59,9 +59,13 @@ def _phrase(status: int) -> str:
         return "Error"
 
 
-def challenges(headers: Mapping[str, str] | Headers, basic: bool) -> list[str]:
-    """The values of ``WWW-Authenticate`` for a 401. headers: the request's; basic: whether passwords are accepted."""
+def challenges(headers: Mapping[str, str] | Headers, basic: bool, metadata: str | None = None) -> list[str]:
+    """The values of ``WWW-Authenticate`` for a 401. headers: the request's; basic: whether passwords are accepted; metadata:
+    where the protected resource is described, None for nowhere."""
     bearer = 'Bearer realm="flaskmail"'
+    if metadata is not None:
+        # RFC 9728 section 5.1.
+        bearer += f', resource_metadata="{metadata}"'
     if headers.get("Authorization", "")[:7].lower() == "bearer ":
         # RFC 6750 section 3.1.
         bearer += ', error="invalid_token"'
@@ -72,11 +76,12 @@ def challenges(headers: Mapping[str, str] | Headers, basic: bool) -> list[str]:
     return [bearer, 'Basic realm="flaskmail", charset="UTF-8"']
 
 
-def refused(error: RequestError, basic: bool) -> Response:
-    """The response for a RequestError. basic: whether a 401 may offer Basic authentication."""
+def refused(error: RequestError, basic: bool, metadata: Callable[[], str | None] = lambda: None) -> Response:
+    """The response for a RequestError. basic: whether a 401 may offer Basic authentication; metadata: asked for a 401, see
+    ``challenges``."""
     response = problem(error.status, error.detail, error.type, extra=error.extra, headers=error.headers)
     if error.status == 401:
-        for value in challenges(request.headers, basic):
+        for value in challenges(request.headers, basic, metadata()):
             response.headers.add("WWW-Authenticate", value)
     return response
 

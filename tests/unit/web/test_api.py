@@ -219,9 +219,12 @@ def test_an_upload_waits_a_moment_for_another(made: MadeServer, alice: Jmap, mon
 
 
 def test_who_is_not_known_is_challenged(made: MadeServer, alice: Jmap) -> None:
-    bearer, both = 'Bearer realm="flaskmail"', 'Basic realm="flaskmail", charset="UTF-8"'
-    paths = ["/.well-known/jmap", "/jmap/session", "/jmap/eventsource/", f"/jmap/download/{alice.id}/x/y"]
-    for path in paths:
+    described, both = "http://localhost/.well-known/oauth-protected-resource", 'Basic realm="flaskmail", charset="UTF-8"'
+    paths = {"/.well-known/jmap": "/.well-known/jmap", "/jmap/session": "/jmap/session"}
+    paths |= {"/jmap/eventsource/": "", f"/jmap/download/{alice.id}/x/y": ""}
+    for path, own in paths.items():
+        # RFC 9728 section 5.1: where the client learns which authorization server to ask.
+        bearer = f'Bearer realm="flaskmail", resource_metadata="{described}{own}"'
         reply = made.send("GET", path, {}, b"")
         assert problem(reply)["status"] == 401
         assert reply.all("WWW-Authenticate") == [bearer, both]
@@ -230,6 +233,7 @@ def test_who_is_not_known_is_challenged(made: MadeServer, alice: Jmap) -> None:
             assert reply.status == 401
             assert reply.all("WWW-Authenticate") == [bearer]
     reply = made.send("POST", "/jmap/", {"Authorization": "Bearer x"}, b"")
+    bearer = f'Bearer realm="flaskmail", resource_metadata="{described}/jmap/"'
     assert reply.all("WWW-Authenticate")[0] == f'{bearer}, error="invalid_token"'
     for path in ("/jmap/", f"/jmap/upload/{alice.id}/"):
         assert made.send("POST", path, {"Authorization": basic("alice@example.org", "wrong")}, b"").status == 401
@@ -237,7 +241,8 @@ def test_who_is_not_known_is_challenged(made: MadeServer, alice: Jmap) -> None:
 
 def test_no_basic_challenge_when_passwords_are_off() -> None:
     with make_server(config="[authentication]\nbasic = false\n") as made:
-        assert made.send("GET", "/jmap/session", {}, b"").all("WWW-Authenticate") == ['Bearer realm="flaskmail"']
+        [challenge] = made.send("GET", "/jmap/session", {}, b"").all("WWW-Authenticate")
+        assert challenge.startswith('Bearer realm="flaskmail", ')
 
 
 def test_throttled_is_429(made: MadeServer, alice: Jmap) -> None:
