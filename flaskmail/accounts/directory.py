@@ -53,8 +53,10 @@ class Directory:
         self.authority = Authority(self._database)
         self.passwords = Passwords(settings.argon2)
         self.second_factors = SecondFactors(self._database, data)
-        self.web_sessions = WebSessions(self._database, self.principals)
-        self.sign_in = SignIn(self.principals, self.passwords, self._throttle)
+        self.web_sessions = WebSessions(self._database, self.principals, lambda one: self.authenticator.admit(one))
+        self.sign_in = SignIn(
+            self.principals, self.passwords, self._throttle, lambda one: self.authenticator.admit(one)
+        )
         self.oauth_clients = OAuthClients(self._database, self._throttle)
         self.oauth_tokens = OAuthTokens(self._database)
         self.oauth_devices = OAuthDevices(self._database, self.oauth_tokens)

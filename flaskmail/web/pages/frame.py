@@ -55,7 +55,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {"day": day, "moment": moment, "browser": browser_name}
+    found.filters |= {"day": day, "moment": moment, "date": date, "browser": browser_name}
     return found
 
 
@@ -72,6 +72,11 @@ def day(seconds: int) -> Markup:
 def moment(seconds: int) -> Markup:
     """A minute, for people."""
     return _time(seconds, "%-d %B %Y, %H:%M UTC")
+
+
+def date(text: str) -> Markup:
+    """A UTCDate, or a day as in ISO 8601, as a day for people."""
+    return day(int(datetime.fromisoformat(text[:10]).replace(tzinfo=UTC).timestamp()))
 
 
 def page(template: str, status: int = 200, *, form_actions: Iterable[str] = (), **values: Any) -> Response:
