@@ -26,6 +26,7 @@ from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
+from flaskmail.accounts.scopes import CORE, capabilities_within
 from flaskmail.config import Settings
 from flaskmail.config.loading import CHECKS, Check
 from flaskmail.datatypes import core, mail
@@ -149,10 +150,28 @@ class _Process:
         quota = self.settings.account.quota if principal.quota is None else principal.quota
         return MappingProxyType({principal.id: AccountAccess(principal.id, principal.name, quota=quota)})
 
+    def allowed(self, principal: Principal) -> frozenset[str] | None:
+        """The JMAP capabilities that the principal's grant lets it use; None for all. RequestError 403 when there is none."""
+        scopes = principal.grant.scopes
+        if scopes is None:
+            return None
+        allowed = capabilities_within(scopes, self.engine.capabilities.keys())
+        if not allowed:
+            # RFC 6750 section 3.1.
+            challenge = f'Bearer realm="flaskmail", error="insufficient_scope", scope="{CORE}"'
+            raise RequestError(
+                403,
+                "This credential has no scope for JMAP.",
+                extra={"scope": CORE},
+                headers={"WWW-Authenticate": challenge},
+            )
+        return allowed
+
     def _session(self, principal: Principal, base_url: str) -> Session:
         accounts = self.accounts(principal)
         complete = self._extras.of(self._server, principal, accounts)
-        found = session_object(self.engine, principal.name, accounts, base_url, complete)
+        allowed = self.allowed(principal)
+        found = session_object(self.engine, principal.name, accounts, base_url, complete, allowed)
         return Session(msgspec.json.encode(found), found["state"])
 
 
@@ -404,8 +423,11 @@ class Server:
             self._parts.observe(self, Event(event, data))
 
     def accounts_of(self, principal: Principal) -> Mapping[str, AccountAccess]:
-        """The accounts that the principal may use, by id: its own; none for ``admin``."""
-        return self._now.accounts(principal)
+        """The accounts that the principal may use, by id: its own; none for ``admin``. RequestError 403 when its grant has no
+        scope for JMAP."""
+        now = self._now
+        now.allowed(principal)
+        return now.accounts(principal)
 
     def context_for(self, principal: Principal) -> Context:
         """The context of one request of this principal."""
@@ -420,6 +442,7 @@ class Server:
             username=principal.name,
             blob_finders=now.blob_finders,
             deadline=time.monotonic() + REQUEST_SECONDS,
+            capabilities=now.allowed(principal),
         )
 
     def session(self, principal: Principal, base_url: str) -> Session:

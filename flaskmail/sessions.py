@@ -52,9 +52,9 @@ class SessionExtras:
         filled: set[str] = set()
         for members in found:
             for urn, value in members.items():
-                if urn not in capabilities or urn not in self._open:
+                if urn not in self._open:
                     log.warning("a plugin describes the capability %s, which is not a plugin's", ascii(urn))
-                elif urn not in filled and isinstance(value, Mapping) and _is_json(urn, value):
+                elif urn in capabilities and urn not in filled and isinstance(value, Mapping) and _is_json(urn, value):
                     capabilities[urn] = dict(value)
                     filled.add(urn)
 

@@ -90,6 +90,8 @@ class Context:
     scratch: dict[str, Json] = field(default_factory=dict)
     deadline: float = math.inf
     """time.monotonic() after which ``check_time`` refuses."""
+    capabilities: frozenset[str] | None = None
+    """Those that the credential may use; None for all."""
     room: int = ANSWER_OCTETS
     """How many octets of answers are left; see ``spend``."""
 

@@ -63,7 +63,7 @@ class Engine:
         what goes wrong in a method call becomes its error response.
         """
         request = parse_request(body, self.limits)
-        opted = self._opted(request.using)
+        opted = self._opted(request.using, ctx.capabilities)
         if request.created_ids is not None:
             ctx.created_ids.update(request.created_ids)
         responses: list[Response] = []
@@ -92,10 +92,13 @@ class Engine:
             return store
         return snapshots
 
-    def _opted(self, using: Sequence[str]) -> frozenset[str]:
+    def _opted(self, using: Sequence[str], allowed: frozenset[str] | None) -> frozenset[str]:
         opted: frozenset[str] = frozenset()
         for urn in using:
             urns = self._opts_into.get(urn)
+            if urns is not None and allowed is not None:
+                # RFC 8620 section 2: what the session does not show is not there for this credential.
+                urns = urns & allowed if urn in allowed else None
             if urns is None:
                 raise RequestError(
                     400, f"The server does not have the capability {shown(urn)}.", ERROR + "unknownCapability"

@@ -18,17 +18,19 @@ def session_object(
     accounts: Mapping[str, AccountAccess],
     base_url: str,
     complete: Callable[[Record], None] | None = None,
+    allowed: frozenset[str] | None = None,
 ) -> Record:
     """The Session object of a user.
 
     accounts: every account that the user may see, own ones first. base_url: the public origin, with or without a path
     prefix and a final slash. complete: adds to everything but ``state``, which is a hash of everything else, so it changes
-    when, and only when, anything else does.
+    when, and only when, anything else does. allowed: the capabilities that the credential may use, None for all.
     """
     limits, base = engine.limits, base_url.rstrip("/")
-    of_accounts = {urn: value for urn, c in engine.capabilities.items() if (value := c.account) is not None}
+    shown = {urn: c for urn, c in engine.capabilities.items() if allowed is None or urn in allowed}
+    of_accounts = {urn: value for urn, c in shown.items() if (value := c.account) is not None}
     session: Record = {
-        "capabilities": {urn: c.session(limits) for urn, c in engine.capabilities.items()},
+        "capabilities": {urn: c.session(limits) for urn, c in shown.items()},
         "accounts": {
             access.id: {
                 "name": access.name,
