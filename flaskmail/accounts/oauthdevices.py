@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.faults import UnknownName
@@ -29,7 +29,7 @@ MOST = 10_000
 class WaitingDevice:
     """What a device asks for. user_code: as it shows it; client: who asks; scopes: what for; expires: seconds since 1970."""
 
-    user_code: str
+    user_code: str = field(repr=False)
     client: str
     scopes: tuple[str, ...]
     expires: float

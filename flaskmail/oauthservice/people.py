@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.oauthdevices import WaitingDevice
@@ -44,7 +44,7 @@ class Device:
     """A device that waits for its user's answer. user_code: as it shows it; client: what runs on it; scopes: what it asks for;
     expires: seconds since 1970."""
 
-    user_code: str
+    user_code: str = field(repr=False)
     client: Client
     scopes: tuple[str, ...]
     expires: float
