@@ -14,7 +14,7 @@ from flaskmail import config
 from flaskmail.accounts.storedsettings import State, read_state
 from flaskmail.config import Settings
 from flaskmail.config.loading import Check, load, overlay
-from flaskmail.config.reloading import Need, merge, pending, serving
+from flaskmail.config.reloading import Need, master, merge, pending, serving
 from flaskmail.errors import ConfigError, FlaskmailError
 
 log = logging.getLogger("flaskmail.settings")
@@ -68,15 +68,20 @@ class LiveSettings:
         try:
             state = read_state(base.storage.path)
             if self._given is None and state.reload != self._began:
-                base = self.read_again()
+                base = self.read_again(state)
             return self.made_of(base, state)
         except FlaskmailError as error:
             _complain(error)
             return self._now
 
-    def read_again(self) -> Settings:
-        """What file and environment say now. ConfigError when that is wrong by itself."""
-        return self._given or load(config.current().source, checked=False)
+    def read_again(self, state: State, checks: Iterable[Check] = ()) -> Settings:
+        """What file and environment say now, with these stored settings. ConfigError holds everything that is wrong."""
+        return self._given or load(config.current().source, stored=state.texts, checks=checks)
+
+    @property
+    def master(self) -> int | None:
+        """The process to which a SIGHUP is sent for what needs a reload; None when there is none."""
+        return None if self._given is not None else master()
 
     def made_of(self, base: Settings, state: State, checks: Iterable[Check] = ()) -> InForce:
         """What would be in force with these. base: as from file and environment. ConfigError holds everything that is wrong."""
@@ -97,7 +102,7 @@ class LiveSettings:
         if (state.revision, state.reload) == now.marks:
             return None
         try:
-            base = now.wanted if state.reload == now.state.reload else self.read_again()
+            base = now.wanted if state.reload == now.state.reload else self.read_again(state)
             return self.made_of(base, state, checks)
         except ConfigError as error:
             _complain(error)

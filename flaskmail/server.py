@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ from flaskmail.jmap.method import Capability
 from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
 from flaskmail.jobs import Jobs
-from flaskmail.livesettings import LiveSettings
+from flaskmail.livesettings import InForce, LiveSettings
 from flaskmail.oauthservice import OAuthService
 from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
 from flaskmail.plugins.loading import misnamed
@@ -290,6 +291,23 @@ class Server:
                 log.exception("the settings could not be taken into force")
         finally:
             self._looking.release()
+
+    def reload(self, *, dry_run: bool = False) -> InForce:
+        """Reads the settings file again, here and within a second in every worker; what needs new workers gets them when this one
+        is of a gunicorn with our configuration. Answers what is in force then. dry_run: only says what would be.
+
+        ConfigError, with everything that is wrong: then nothing changes."""
+        self.refresh(now=True)
+        stored, checks = self.directory.settings, self.settings_checks
+        state = stored.state()
+        fresh = self._live.made_of(self._live.read_again(state, checks), state, checks)
+        if not dry_run:
+            stored.ask_for_reload()
+            self.refresh(now=True)
+            master = self._live.master
+            if master is not None and "reload" in fresh.pending.values():
+                os.kill(master, signal.SIGHUP)
+        return fresh
 
     def _renew(self) -> None:
         process = self._now

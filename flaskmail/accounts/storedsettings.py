@@ -15,12 +15,13 @@ from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
 from flaskmail.accounts.faults import DirectoryError, UnknownName
 from flaskmail.accounts.schema import CONTROL
+from flaskmail.config.documents import HIDDEN
 from flaskmail.errors import StoreError
 
 KEPT = 1000
 """Revisions that the history keeps."""
 
-SECRET = '"(secret)"'
+SECRET = HIDDEN
 """What the history says instead of a value that is secret."""
 
 

@@ -26,9 +26,15 @@ or texts like `"30s"`, `"5m"`, `"2h"`, `"1d"`. **Rates** are texts like `"10/1m"
 `%{file:/path}%` by the content of a file (without line ends at its end). `config show` and error messages show the text
 as it was written.
 
+**Changing settings while the server runs.** What the file and the environment leave open can be stored in the data folder:
+`flaskmail config set KEY VALUE`, or `POST /api/settings`. A stored value is in force in every worker within a second. Keys marked
+*reload* wait for a reload, keys marked *restart* for a restart; keys marked *file* stand in the file alone. What the file sets,
+only the file changes. Stored texts hold no `%{…}%`.
+
 **Reloading.** `kill -HUP` of gunicorn's master process reads the file again. New workers use it; the old ones end their
 requests first. A file with a mistake changes nothing, and the log says what is wrong. Keys marked *restart* keep their
-value until a restart; the log names those that have changed.
+value until a restart; the log names those that have changed. `POST /api/reload` does the same, and replaces the workers only when
+a key marked *reload* has changed.
 
 Options given to gunicorn itself win over the file: `gunicorn -b 127.0.0.1:9000 -w 4 wsgi:app`.
 """
@@ -87,13 +93,17 @@ def page() -> str:
         lines += [f"## [{name}]", "", about, ""]
         for one in own:
             default = "not set" if one.default is None else f"`{one.kind.write(one.default)}`"
-            restart = "" if one.reloadable else " · *restart*"
+            restart = " · *file*" if one.only_file else ""
+            restart += "" if one.live else " · *reload*" if one.reloadable else " · *restart*"
             example = f" Example: `{one.name} = {one.example}`." if one.example else ""
             lines += [f"* **`{one.key}`** · {one.kind.expected} · default: {default}{restart}  "]
             lines += [f"  {one.doc}{example}"]
         lines += [""]
     return "\n".join(lines[:-1]) + "\n"
 
+
+HIDDEN = '"(secret)"'
+"""The TOML text that is shown in place of a secret."""
 
 _SECRET = re.compile(
     r"""((?:passw|secret|token|credential|api[_-]?key|private)[A-Za-z0-9_-]*["']?\s*=\s*)"""
@@ -102,7 +112,7 @@ _SECRET = re.compile(
 )
 
 
-def _hidden(name: str, text: str) -> str:
+def hidden(name: str, text: str) -> str:
     """The TOML text of a value without what stands under names that speak of secrets: nobody declares those of plugins."""
     line = _SECRET.sub(r'\1"(secret)"', f"{name} = {text}")
     return line.removeprefix(f"{name} = ")
@@ -114,13 +124,13 @@ def _looked_up(settings: Settings) -> Iterator[dict[str, Any]]:
             key = f"lookup.{table}.{name}"
             yield {
                 "key": key,
-                "value": _hidden(name, settings.written.get(key) or lookups.write(value)),
+                "value": hidden(name, settings.written.get(key) or lookups.write(value)),
                 "origin": settings.origin(key),
             }
     for name, options in settings.plugins.options.items():
         key = f"plugins.{name}"
         text = settings.written.get(key) or lookups.write(options)
-        yield {"key": key, "value": _hidden("", text), "origin": settings.origin(key)}
+        yield {"key": key, "value": hidden("", text), "origin": settings.origin(key)}
 
 
 def in_force(settings: Settings) -> list[dict[str, Any]]:
@@ -135,7 +145,7 @@ def in_force(settings: Settings) -> list[dict[str, Any]]:
         if not text:
             text = None
         elif one.secret:
-            text = '"(secret)"'
+            text = HIDDEN
         elif one.key in settings.written:
             text = settings.written[one.key]
         found.append({"key": one.key, "value": text, "origin": settings.origin(one.key)})

@@ -59,6 +59,7 @@ def load(
     *,
     stored: Stored | None = None,
     checked: bool = True,
+    checks: Iterable[Check] | None = None,
 ) -> Settings:
     """The settings of a file, the environment and what is stored.
 
@@ -66,7 +67,7 @@ def load(
     hold. environ: instead of ``os.environ``. stored: what holds where file and environment say nothing. Relative paths start from
     the folder of the file they stand in; those of the environment, of the defaults and what is stored without a file from the
     working directory. checked: False leaves out what an application checks again when it is made, for settings that name what
-    plugin objects bring. ConfigError holds everything that is wrong.
+    plugin objects bring. checks: instead of CHECKS. ConfigError holds everything that is wrong.
     """
     environ = os.environ if environ is None else environ
     here = Path.cwd()
@@ -85,13 +86,13 @@ def load(
         # Where the data lies is not known when that is what the file says wrong.
         lost = any(problem.key.startswith("storage") for problem in reader.problems)
         stored = {} if lost else stored(reader.values["storage.path"])
-    return _joined(reader, stored or {}, source, CHECKS if checked else ())
+    return _joined(reader, stored or {}, source, _checks(checks) if checked else ())
 
 
 def overlay(settings: Settings, stored: Mapping[str, str], *, checks: Iterable[Check] | None = None) -> Settings:
-    """The settings with these stored ones, in place of those that they were made with. What is stored counts where the settings say
-    nothing themselves: neither from a file or the environment, nor, for those that somebody's code made, by a value other than
-    the default. checks: instead of CHECKS. ConfigError holds everything that is wrong."""
+    """The settings with these stored ones, in place of those that they were made with. What is stored counts where the settings
+    say nothing themselves: neither from a file or the environment, nor, for those that somebody's code made, by a value other
+    than the default. checks: instead of CHECKS. ConfigError holds everything that is wrong."""
     reader = Reader(str(settings.source), settings.folder, None, [])
     for one in declarations(of=settings):
         value = settings.value(one.key)
@@ -118,7 +119,11 @@ def overlay(settings: Settings, stored: Mapping[str, str], *, checks: Iterable[C
         if settings.origin(key) != STORED:
             reader.of_plugins[name], reader.origins[key] = dict(options), settings.origins.get(key, APPLICATION)
     reader.written = dict(settings.written)
-    return _joined(reader, stored, settings.source, CHECKS if checks is None else checks)
+    return _joined(reader, stored, settings.source, _checks(checks))
+
+
+def _checks(checks: Iterable[Check] | None) -> Iterable[Check]:
+    return CHECKS if checks is None else checks
 
 
 def _joined(top: Reader, stored: Mapping[str, str], source: Path | None, checks: Iterable[Check]) -> Settings:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from flaskmail.accounts.audit import Entry
+from flaskmail.config.listing import is_secret
 from flaskmail.errors import RequestError, StoreError
 from flaskmail.management.operation import Call, Listing, Operation, Paged, Resource
 from flaskmail.management.refusals import invalid
@@ -35,11 +36,18 @@ def _without_secrets(value: Any) -> Any:
             name: "(secret)" if (name in hidden or _SECRET.search(name)) and one is not None else _without_secrets(one)
             for name, one in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
+        if len(value) == 2 and isinstance(value[0], str) and _names_secret(*value):
+            # A setting and its value.
+            return [value[0], "(secret)"]
         return [_without_secrets(one) for one in value]
     if isinstance(value, str) and len(value) > LONGEST:
         return value[:LONGEST] + "…"
     return value
+
+
+def _names_secret(key: str, value: Any) -> bool:
+    return bool(_SECRET.search(key)) or (isinstance(value, str) and is_secret(key, value))
 
 
 @contextmanager
