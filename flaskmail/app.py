@@ -20,6 +20,9 @@ from flaskmail.web.doctor import Admitting, doctor_blueprint
 from flaskmail.web.front import Front
 from flaskmail.web.further import register_blueprints
 from flaskmail.web.jmap import Api
+from flaskmail.web.metrics import counting
+from flaskmail.web.oauth import oauth_blueprint
+from flaskmail.web.pages import pages_blueprint
 from flaskmail.web.management import management_blueprint
 
 Address = str | tuple[Any, ...]
@@ -41,6 +44,8 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     api = Api(server)
     app.register_blueprint(jmap_blueprint(server, api=api, self_reliant=False))
     app.register_blueprint(discovery_blueprint(server, self_reliant=False))
+    app.register_blueprint(pages_blueprint(server))
+    app.register_blueprint(oauth_blueprint(server, self_reliant=False))
     app.register_blueprint(management_blueprint(server, self_reliant=False))
     register_blueprints(app, server)
     app.register_blueprint(doctor_blueprint())
@@ -58,7 +63,8 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.extensions["flaskmail.front"] = front = Front(app, api, {*hooks, leave})
     app.wsgi_app = front  # type: ignore[method-assign]
     policy.init_app(app)
-    app.wsgi_app = _refreshing(Admitting(app.wsgi_app, server), server)  # type: ignore[method-assign]
+    counted = counting(Admitting(app.wsgi_app, server), server)
+    app.wsgi_app = _refreshing(counted, server)  # type: ignore[method-assign]
     return app
 
 
