@@ -12,6 +12,7 @@ COMMANDS = {
     "backup": "flaskmail.cli.backup:backup",
     "completion": "flaskmail.cli.completion:completion",
     "config": "flaskmail.cli.config:config",
+    "dkim": "flaskmail.cli.dkim:dkim",
     "doctor": "flaskmail.cli.doctor:doctor",
     "domain": "flaskmail.cli.domain:domain",
     "expression": "flaskmail.cli.expression:expression",

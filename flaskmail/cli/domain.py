@@ -1,27 +1,20 @@
-"""``flaskmail domain``: the mail domains that the server knows."""
+"""``flaskmail domain``: the mail domains that the server knows, and their records in the DNS."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from flaskmail.accounts.domains import Domain
-from flaskmail.cli.common import as_json, opened, write_fields, write_json, write_table
+from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.manager import operations
+from flaskmail.decisions.dnsrecords import Record, zone_text
+
+INCOMPLETE = 1
+"""Exit code of a check that found a record that is not as it should be, or could not be looked up."""
 
 
-@click.group(short_help="Make, list and delete mail domains.")
+@click.group(short_help="Make, list and delete mail domains; their DNS records.")
 def domain() -> None:
     """Mail domains. Making an account makes its domain too."""
-
-
-def _wire(found: Domain) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "description": found.description,
-        "created": found.created,
-        "accounts": found.accounts,
-    }
 
 
 @domain.command()
@@ -30,24 +23,26 @@ def _wire(found: Domain) -> dict[str, Any]:
 @as_json
 def create(name: str, description: str, machine: bool) -> None:
     """Make the domain NAME."""
-    with opened() as server:
-        made = server.directory.domains.create(name, description)
+    with operations() as manager:
+        made = manager.call("POST", "/domain", body={"name": name, "description": description})
         if machine:
-            write_json(_wire(made))
+            write_json(made)
         else:
-            click.echo(f"Made the domain {made.name}.")
+            click.echo(f"Made the domain {made['name']}.")
 
 
 @domain.command(name="list")
+@click.argument("text", default="")
 @as_json
-def list_(machine: bool) -> None:
-    """List all domains."""
-    with opened() as server:
-        found = server.directory.domains.all()
+def list_(text: str, machine: bool) -> None:
+    """List all domains; with TEXT those that have it in their name or description."""
+    with operations() as manager:
+        found = manager.every("/domain", filter=text, details=True)
         if machine:
-            write_json([_wire(one) for one in found])
+            write_json(found)
         else:
-            write_table(("NAME", "ACCOUNTS", "DESCRIPTION"), [(d.name, d.accounts, d.description) for d in found])
+            rows = [(one["name"], one["accounts"], one["description"]) for one in found]
+            write_table(("NAME", "ACCOUNTS", "DESCRIPTION"), rows)
 
 
 @domain.command()
@@ -55,22 +50,80 @@ def list_(machine: bool) -> None:
 @as_json
 def show(name: str, machine: bool) -> None:
     """Show the domain NAME."""
-    with opened() as server:
-        found = server.directory.domains.get(name)
+    with operations() as manager:
+        found = manager.call("GET", "/domain/{name}", name)
         if machine:
-            write_json(_wire(found))
+            write_json(found)
         else:
-            write_fields(_wire(found))
+            write_fields(found)
+
+
+@domain.command()
+@click.argument("name")
+@click.argument("description")
+@as_json
+def describe(name: str, description: str, machine: bool) -> None:
+    """Replace the note on the domain NAME by DESCRIPTION."""
+    with operations() as manager:
+        found = manager.call("PATCH", "/domain/{name}", name, body={"description": description})
+        if machine:
+            write_json(found)
+        else:
+            click.echo(f"Changed the domain {found['name']}.")
 
 
 @domain.command()
 @click.argument("name")
 @as_json
 def delete(name: str, machine: bool) -> None:
-    """Delete the domain NAME, which has no accounts any more."""
-    with opened() as server:
-        gone = server.directory.domains.delete(name)
+    """Delete the domain NAME, which has no accounts any more, and its DKIM keys."""
+    with operations() as manager:
+        gone = manager.call("GET", "/domain/{name}", name)
+        manager.call("DELETE", "/domain/{name}", name)
         if machine:
-            write_json(_wire(gone))
+            write_json(gone)
         else:
-            click.echo(f"Deleted the domain {gone.name}.")
+            click.echo(f"Deleted the domain {gone['name']}.")
+
+
+@domain.command()
+@click.argument("name")
+@click.option("--zone", is_flag=True, help="Write lines for a zone file.")
+@as_json
+def dns(name: str, zone: bool, machine: bool) -> None:
+    """Show the records that the domain NAME should publish in the DNS."""
+    with operations() as manager:
+        found = manager.call("GET", "/dns/records/{domain}", name)
+        if machine:
+            write_json(found)
+        elif zone:
+            own = manager.call("GET", "/domain/{name}", name)["name"]
+            records = [Record(one["type"], one["name"], one["content"]) for one in found]
+            click.echo(zone_text(own, records), nl=False)
+        else:
+            write_table(("TYPE", "NAME", "CONTENT"), [(one["type"], one["name"], one["content"]) for one in found])
+
+
+@domain.command()
+@click.argument("name")
+@as_json
+def check(name: str, machine: bool) -> None:
+    """Say of each DNS record of the domain NAME whether it is published.
+
+    The exit code is 1 unless all of them are."""
+    with operations() as manager:
+        found = manager.call("GET", "/dns/check/{domain}", name)
+        if machine:
+            write_json(found)
+        else:
+            for one in found["items"]:
+                click.echo(f"{one['status']:9}  {one['type']:5}  {one['name']}")
+                if one["status"] in ("missing", "different"):
+                    click.echo(f"           expected  {one['content']}")
+                for content in one["found"] if one["status"] == "different" else ():
+                    # What strangers publish goes to no terminal as it stands.
+                    click.echo(f"           found     {content if content.isprintable() else ascii(content)}")
+                if one["detail"]:
+                    click.echo(f"           {one['detail']}")
+        if not found["complete"]:
+            raise SystemExit(INCOMPLETE)

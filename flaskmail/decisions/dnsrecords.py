@@ -28,12 +28,12 @@ TTL = 3600
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record. type: as in ``MX``; name: absolute, with its final dot; content: as a DNS panel takes it, texts neither quoted
-    nor split; purpose: one of ``PURPOSES``."""
+    nor split; purpose: one of ``PURPOSES``, or ""."""
 
     type: str
     name: str
     content: str
-    purpose: str
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,7 @@ def _records(facts: Facts) -> Iterator[Record]:
         # RFC 7208 section 2.3: bounces have no sender, so the name in EHLO is checked.
         yield Record("TXT", f"{host}.", "v=spf1 a -all", "spf-host")
     for key in facts.keys:
-        # RFC 6376 section 3.6.2.1, RFC 8463 section 4.2.
-        content = f"v=DKIM1; k={key.algorithm}; h=sha256; p={key.public}"
-        yield Record("TXT", f"{key.selector}._domainkey.{domain}.", content, "dkim")
+        yield dkim_record(domain, key)
     # RFC 7489 section 6.3.
     content = f"v=DMARC1; p={facts.dmarc_policy}; rua={_mailto(reports)}"
     yield Record("TXT", f"_dmarc.{domain}.", content, "dmarc")
@@ -132,6 +130,13 @@ def _records(facts: Facts) -> Iterator[Record]:
         yield Record("SRV", f"_{service.name}._tcp.{domain}.", f"0 1 {service.port} {service.host}.", "service")
     if facts.autoconfig:
         yield from _alias("autoconfig", facts, "autoconfig")
+
+
+def dkim_record(domain: str, key: PublicKey) -> Record:
+    """Where a key of the domain is published."""
+    # RFC 6376 sections 3.6.1 and 3.6.2.1, RFC 8463 section 4.2.
+    content = f"v=DKIM1; k={key.algorithm}; h=sha256; p={key.public}"
+    return Record("TXT", f"{key.selector}._domainkey.{domain}.", content, "dkim")
 
 
 def _alias(label: str, facts: Facts, purpose: str) -> Iterator[Record]:

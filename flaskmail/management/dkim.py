@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 from flaskmail.accounts.dkim import Algorithm, BadKey, DkimKey, KeyTaken, default_id, is_own_id
 from flaskmail.accounts.domains import local_domain
 from flaskmail.accounts.faults import BadName
+from flaskmail.decisions.dnsrecords import PublicKey, dkim_record
+from flaskmail.management.dns import DnsRecord, shown
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import exists, invalid
 
@@ -16,14 +18,14 @@ resource = Resource("dkim", "The keys with which domains sign their mail (DKIM).
 
 
 class KeyInfo(Struct, rename="camel"):
-    """A key. publicKey: base64, as its DNS record has it; record: the name of that record."""
+    """A key. publicKey: base64; record: the DNS record that has it."""
 
     id: str
     domain: str
     selector: str
     algorithm: Literal["Rsa", "Ed25519"]
     public_key: str
-    record: str
+    record: DnsRecord
     created: str
 
 
@@ -51,7 +53,7 @@ def _info(key: DkimKey) -> KeyInfo:
         selector=key.selector,
         algorithm="Rsa" if key.algorithm == "rsa" else "Ed25519",
         public_key=key.public,
-        record=f"{key.selector}._domainkey.{key.domain}.",
+        record=shown(dkim_record(key.domain, PublicKey(key.selector, key.algorithm, key.public))),
         created=key.created,
     )
 

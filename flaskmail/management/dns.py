@@ -69,6 +69,11 @@ class Checked(msgspec.Struct):
     total: int
 
 
+def shown(record: Record) -> DnsRecord:
+    """As answers have it."""
+    return DnsRecord(record.type, record.name, record.content)  # type: ignore[arg-type]
+
+
 def facts_of(server: Server, domain: str, base_url: Callable[[], str] = str) -> Facts:
     """What the records of a domain follow from. base_url: gives what the server's URLs begin with, as this request sees it.
 
@@ -143,7 +148,7 @@ def records(call: Call, domain: str) -> list[DnsRecord]:
     """List the records that a domain should publish.
 
     docs/dns.md explains each."""
-    return [DnsRecord(one.type, one.name, one.content) for one in _records(call, domain)[1]]  # type: ignore[arg-type]
+    return [shown(one) for one in _records(call, domain)[1]]
 
 
 @resource.operation(
