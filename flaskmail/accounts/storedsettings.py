@@ -7,7 +7,8 @@ TOML texts under dotted keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,13 +183,20 @@ def read_state(data: Path) -> State:
             return State(0, 0, {})
     except OSError as error:
         raise StoreError(f"cannot open {path}: {error.strerror}") from error
-    database = Database(path, CONTROL)
-    try:
-        return StoredSettings(database).state()
-    finally:
-        database.close()
+    with stored_settings(data) as stored:
+        return stored.state()
 
 
 def read_texts(data: Path) -> Mapping[str, str]:
     """The texts of ``read_state``."""
     return read_state(data).texts
+
+
+@contextmanager
+def stored_settings(data: Path) -> Iterator[StoredSettings]:
+    """The stored settings of a data folder, closed afterwards."""
+    database = Database(data / "control.db", CONTROL)
+    try:
+        yield StoredSettings(database)
+    finally:
+        database.close()
