@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from flaskmail.errors import FlaskmailError
+from flaskmail.values.ids import is_id
 
 FORMAT = 1
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
@@ -75,9 +76,14 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder} was made by flaskmail {found.get('flaskmail')} in format {found.get('format')}; "
                 f"this version reads {FORMAT}"
             )
-        return msgspec.convert(found, Manifest)
+        manifest = msgspec.convert(found, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise BackupError(f"{folder / MANIFEST} is damaged: {error}") from None
+    for account in manifest.accounts:
+        # It becomes the name of a folder.
+        if not is_id(account.id):
+            raise BackupError(f"{folder / MANIFEST} is damaged: {account.id[:64]!r} is no account's id")
+    return manifest
 
 
 def read_sums(folder: Path, manifest: Manifest) -> Iterator[Listed]:
