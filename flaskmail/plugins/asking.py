@@ -81,7 +81,8 @@ def guard(manager: Plugins) -> None:
             continue
         for one in manager.implementations(name):
             if not (one.wrapper or one.hookwrapper):
-                guarded = _guarded(manager, name, hook, one.plugin_name, one.function)
+                make = _guarded_three if len(one.argnames) == 3 else _guarded
+                guarded = make(manager, name, hook, one.plugin_name, one.function)
                 # pluggy says that this is final; it reads it anew for each call, and has no other place for a guard.
                 setattr(one, "function", guarded)  # noqa: B010
 
@@ -94,6 +95,26 @@ def _guarded(
     def guarded(*arguments: object) -> object:
         try:
             answer = function(*arguments)
+            return answer if answer is None or check is None else check(answer)
+        except passes:
+            raise
+        except Exception as error:
+            _failed(manager, name, hook, plugin, error)
+            return None
+
+    return guarded
+
+
+def _guarded_three(
+    manager: Plugins, name: str, hook: Hook, plugin: str, function: Callable[..., Any]
+) -> Callable[..., object]:
+    """The same for three arguments. Python passes those that are counted in a third of the time of those that are not, and
+    response_headers, which has three, is asked for every response."""
+    check, passes = hook.check, hook.passes
+
+    def guarded(first: object, second: object, third: object) -> object:
+        try:
+            answer = function(first, second, third)
             return answer if answer is None or check is None else check(answer)
         except passes:
             raise
@@ -150,14 +171,12 @@ def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable
 
         return first
 
-    if len(functions) == 1:
-        only = functions[0]
+    if len(names) == 3:
 
-        def single(*arguments: object) -> Any:
-            answer = only(*arguments)
-            return () if answer is None else (answer,)
+        def collect_three(first: object, second: object, third: object) -> Any:
+            return [answer for function in functions if (answer := function(first, second, third)) is not None]
 
-        return single
+        return collect_three
 
     def collect(*arguments: object) -> Any:
         return [answer for function in functions if (answer := function(*arguments)) is not None]
