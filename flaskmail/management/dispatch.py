@@ -142,6 +142,7 @@ class Api:
             base_url=request.base_url,
             if_match=_tags(request.headers.get("if-match")),
             if_none_match=_tags(request.headers.get("if-none-match")),
+            asker=who,
         )
         if not operation.changes:
             return self._said(operation, call, self._handled(operation, call, given))

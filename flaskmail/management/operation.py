@@ -78,6 +78,7 @@ class Call:
 
     principal: who asks; access: what he may do. address: the client's, "" when not known. base_url: gives what URLs begin with.
     if_match: the entity tags of If-Match, None when it was not sent. headers: of the answer, to be filled in.
+    asker: says anew who asks and what he may do, or raises RequestError; for answers that go on for minutes.
     changed: what the audit log says of the change instead of the body; a handler sets it where the body says too little or
     too much."""
 
@@ -89,6 +90,7 @@ class Call:
     if_match: tuple[str, ...] | None = None
     if_none_match: tuple[str, ...] | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    asker: Callable[[], tuple[Principal, Access]] | None = None
     changed: Any = None
 
     def require(self, permission: str) -> None:
