@@ -9,7 +9,7 @@ from typing import Any
 ALGORITHMS = ("RS256", "ES256")
 """How ID tokens can be signed. OpenID Connect Discovery section 3 requires RS256."""
 
-RSA_BITS = 3072
+RSA_BITS = 2048
 
 _PUBLIC = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
 

@@ -58,7 +58,7 @@ def read_registration(body: bytes, offer: Offer, allowed: Collection[str], defau
     _check_values(said, grants, responses, offer)
     native = _native(said)
     _check_redirects(said, native, CODE in grants)
-    scopes = parse_scope(said.scope)
+    scopes = _scopes(said.scope)
     kept = tuple(one for one in scopes if one in allowed) if scopes else tuple(allowed)
     if not kept:
         raise _refused("scope: none of these can be granted to a client that registers itself")
@@ -128,6 +128,13 @@ def _check_values(said: Metadata, grants: Collection[str], responses: list[str],
         raise _refused(f"id_token_signed_response_alg: expected one of {', '.join(offer.id_token_algs)}")
     if said.application_type not in (None, "web", "native"):
         raise _refused("application_type: expected web or native")
+
+
+def _scopes(text: str | None) -> tuple[str, ...]:
+    try:
+        return parse_scope(text)
+    except OAuthError as error:
+        raise _refused(f"scope: {error.description}") from None
 
 
 def _native(said: Metadata) -> bool:

@@ -16,7 +16,8 @@ def polled(state: Polling, now: float) -> tuple[Polling, str]:
 
 def test_user_codes_hold_nothing_that_looks_like_something_else():
     code = make_user_code(random.Random(1).choice)
-    assert len(code) == 9 and code[4] == "-"
+    assert len(code) == 9
+    assert code[4] == "-"
     assert set(code) - {"-"} <= set(ALPHABET)
     assert not set("AEIOUY0123456789") & set(ALPHABET)
 

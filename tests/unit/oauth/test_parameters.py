@@ -34,7 +34,8 @@ def test_what_is_repeated_or_no_form_is_refused(encoded):
 def test_a_repeated_name_is_not_echoed_unless_it_is_harmless():
     with pytest.raises(OAuthError) as caught:
         parse_parameters(b"%22%5Cx=1&%22%5Cx=2")
-    assert '"' not in caught.value.description and "\\" not in caught.value.description
+    assert '"' not in caught.value.description
+    assert "\\" not in caught.value.description
 
 
 def test_a_missing_parameter_is_named():

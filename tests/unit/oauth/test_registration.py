@@ -45,7 +45,8 @@ def test_the_defaults_are_those_of_the_standard():
     client = read()
     assert client.auth_method == "client_secret_basic"
     assert client.grant_types == ("authorization_code",)
-    assert client.dynamic and not client.native
+    assert client.dynamic
+    assert not client.native
     assert client.scopes == SCOPES[:3]
     assert client.id_token_alg == "RS256"
 
