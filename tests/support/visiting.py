@@ -31,9 +31,8 @@ class _Reader(HTMLParser):
         if tag == "form":
             assert found["method"] == "post"
             self.forms.append(Form(found["action"]))
-        elif tag == "input" and "name" in found and self.forms:
-            if found.get("type") != "checkbox" or "checked" in found:
-                self.forms[-1].fields[found["name"]] = found.get("value", "")
+        elif tag == "input" and "name" in found and (found.get("type") != "checkbox" or "checked" in found):
+            self.forms[-1].fields[found["name"]] = found.get("value", "")
 
 
 def forms(html: str) -> list[Form]:

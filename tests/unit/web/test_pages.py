@@ -97,7 +97,8 @@ class TestHeaders:
             assert "access-control-allow-origin" not in headers
 
     def test_configured_headers_do_not_loosen_a_page(self) -> None:
-        config = '[server.http]\nheaders = ["Content-Security-Policy: default-src *", "Cache-Control: public"]\npermissive-cors = true\n'
+        fields = '"Content-Security-Policy: default-src *", "Cache-Control: public"'
+        config = f"[server.http]\nheaders = [{fields}]\npermissive-cors = true\n"
         with make_server(config=config) as made:
             page = made.client.get("/login", headers={"Origin": "https://evil.example"})
             assert page.headers.getlist("Content-Security-Policy") == [
@@ -201,7 +202,7 @@ class TestCookie:
             for headers in ({}, {"Authorization": f"Bearer {alice.cookie}"}):
                 answered = alice.client.open(path, method=method, json={}, headers=headers)
                 assert answered.status_code in (401, 404, 405), path
-                if path.startswith("/jmap") or path.startswith("/.well"):
+                if path.startswith(("/jmap", "/.well")):
                     assert answered.status_code == 401, path
 
 

@@ -1,0 +1,322 @@
+"""Applications and devices ask, people answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+from visiting import Person
+
+from flaskmail.accounts.oauthdevices import DeviceCodes
+from flaskmail.oauth.clients import CODE, DEVICE, REFRESH, Client
+from flaskmail.testing import PASSWORD, MadeServer, make_server
+
+ALICE = "alice@example.org"
+BACK = "https://app.example/cb"
+MAIL = "urn:ietf:params:jmap:mail"
+# RFC 7636 appendix B.
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+@pytest.fixture
+def made() -> Iterator[MadeServer]:
+    with make_server(config='[server.http]\nurl = "http://localhost"\n') as made:
+        made.server.create_account(ALICE, PASSWORD)
+        yield made
+
+
+@pytest.fixture
+def client(made: MadeServer) -> Client:
+    wanted = Client(
+        id="",
+        name="Deluxe <b>Mail</b>",
+        redirect_uris=(BACK,),
+        grant_types=(CODE, REFRESH, DEVICE),
+        auth_method="client_secret_basic",
+        uri="https://app.example/",
+        policy_uri="javascript:alert(1)",
+    )
+    found, _ = made.server.directory.oauth_clients.add(wanted)
+    return found
+
+
+@pytest.fixture
+def alice(made: MadeServer) -> Person:
+    person = Person(made.app.test_client())
+    person.sign_in(ALICE)
+    return person
+
+
+@pytest.fixture
+def asking(client: Client) -> Callable[..., str]:
+    """The address of an authorization request; parameters that are None are left out."""
+
+    def address(**more: str | None) -> str:
+        usual: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": client.id,
+            "redirect_uri": BACK,
+            "scope": MAIL,
+            "state": "of-the-client",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+        return "/authorize?" + urlencode({name: value for name, value in (usual | more).items() if value is not None})
+
+    return address
+
+
+def answer(person: Person) -> dict[str, str]:
+    """The parameters that the browser takes back to the application."""
+    assert person.page.status_code == 303, person.page.text
+    there = urlsplit(person.page.headers["Location"])
+    assert f"{there.scheme}://{there.netloc}{there.path}" == BACK
+    return {name: value for name, [value] in parse_qs(there.query).items()}
+
+
+class TestAuthorize:
+    def test_who_allows_it_gives_a_code(self, alice: Person, asking: Callable[..., str], made: MadeServer) -> None:
+        page = alice.get(asking())
+        assert page.status_code == 200
+        assert "Read, change and delete your mail." in page.text
+        assert "<strong>app.example</strong>" in page.text
+        assert "Deluxe &lt;b&gt;Mail&lt;/b&gt;" in page.text
+        assert "javascript:" not in page.text
+        assert "form-action 'self' https://app.example;" in page.headers["Content-Security-Policy"]
+        alice.send("/consent", decision="allow")
+        given = answer(alice)
+        assert (given["state"], given["iss"]) == ("of-the-client", "http://localhost")
+        assert given["code"]
+        assert alice.page.headers["Cache-Control"] == "no-store"
+        assert alice.page.headers["Referrer-Policy"] == "no-referrer"
+
+    def test_who_denies_it_gives_none(self, alice: Person, asking: Callable[..., str]) -> None:
+        alice.get(asking())
+        alice.send("/consent", decision="deny")
+        given = answer(alice)
+        assert (given["error"], given["state"], "code" in given) == ("access_denied", "of-the-client", False)
+
+    @pytest.mark.parametrize("decision", ["", "maybe", None])
+    def test_nothing_is_allowed_by_accident(
+        self, alice: Person, asking: Callable[..., str], decision: str | None
+    ) -> None:
+        alice.get(asking())
+        fields = alice.form("/consent").fields | ({} if decision is None else {"decision": decision})
+        assert alice.post("/consent", fields).status_code == 400
+
+    def test_it_goes_on_after_signing_in(self, made: MadeServer, asking: Callable[..., str]) -> None:
+        person = Person(made.app.test_client())
+        person.get(asking(login_hint=ALICE))
+        person.follow()
+        assert person.form("/login").fields["name"] == ALICE
+        # The redirect after the form may end at the application, when it is allowed already.
+        assert "form-action 'self' https://app.example;" in person.page.headers["Content-Security-Policy"]
+        person.send("/login", password=PASSWORD)
+        person.follow()
+        person.send("/consent", decision="allow")
+        assert answer(person)["code"]
+
+    @pytest.mark.parametrize(
+        "redirect_uri",
+        [
+            "https://evil.example/cb",
+            "https://app.example/cb/",
+            "https://app.example/cb?x=1",
+            "https://app.example/cb#",
+            "https://app.example/CB",
+            "https://APP.example/cb",
+            "https://app.example:443/cb",
+            "https://app.example.evil.example/cb",
+            "https://evil.app.example/cb",
+            "https://app.example@evil.example/cb",
+            "https://user@app.example/cb",
+            "http://app.example/cb",
+            "//app.example/cb",
+            "/cb",
+            "https://app.example//cb",
+            "https://app.example/%63b",
+            "https://app.example/x/../cb",
+            "https://app.example/%2e%2e/cb",
+            "https://app.example\\@evil.example/cb",
+            "https://app.example/cb\r\nX: y",
+            "https://app.example/cb ",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://xn--pp-wia.example/cb",
+            "https://\u0430pp.example/cb",
+        ],
+    )
+    def test_an_address_that_is_not_registered_gets_nothing(
+        self, alice: Person, asking: Callable[..., str], redirect_uri: str
+    ) -> None:
+        page = alice.get(asking(redirect_uri=redirect_uri))
+        assert page.status_code == 400
+        assert "Location" not in page.headers
+        assert "form-action 'self';" in page.headers["Content-Security-Policy"]
+        alice.get(asking())
+        query = alice.form("/consent").fields["request"].replace(quote(BACK, safe=""), quote(redirect_uri, safe=""))
+        page = alice.send("/consent", request=query, decision="allow")
+        assert page.status_code == 400
+        assert "Location" not in page.headers
+
+    @pytest.mark.parametrize("client_id", ["", "unknown", "'; --", "x" * 3000, None])
+    def test_nobody_in_particular_gets_nothing(
+        self, alice: Person, asking: Callable[..., str], client_id: str | None
+    ) -> None:
+        page = alice.get(asking(client_id=client_id))
+        assert (page.status_code, "Location" in page.headers) == (400, False)
+
+    def test_what_the_client_gets_wrong_it_is_told(self, alice: Person, asking: Callable[..., str]) -> None:
+        alice.get(asking(code_challenge=None, code_challenge_method=None))
+        assert answer(alice)["error"] == "invalid_request"
+        alice.get(asking(response_type="token"))
+        assert answer(alice)["error"] == "unsupported_response_type"
+
+    def test_prompt_none_asks_nobody(self, made: MadeServer, alice: Person, asking: Callable[..., str]) -> None:
+        alice.get(asking(prompt="none"))
+        assert answer(alice)["error"] == "consent_required"
+        stranger = Person(made.app.test_client())
+        stranger.get(asking(prompt="none"))
+        assert answer(stranger)["error"] == "login_required"
+
+    def test_an_old_sign_in_is_repeated_when_the_client_wants_that(
+        self, made: MadeServer, alice: Person, asking: Callable[..., str]
+    ) -> None:
+        with made.server.directory._database.write() as execute:
+            execute("UPDATE websession SET authenticated=authenticated-100")
+        for wish in ({"prompt": "login"}, {"max_age": "60"}):
+            with made.server.directory._database.write() as execute:
+                execute("UPDATE websession SET authenticated=authenticated-100")
+            alice.get(asking(**wish))
+            assert alice.page.headers["Location"].startswith("/login?again=1&next=/authorize/")
+            alice.follow()
+            assert "Confirm that it is you" in alice.page.text
+            alice.send("/login", password=PASSWORD)
+            assert alice.follow().status_code == 200
+            alice.send("/consent", decision="allow")
+            assert answer(alice)["code"]
+        alice.get(asking(max_age="60"))
+        assert alice.page.status_code == 200
+
+    def test_an_old_sign_in_does_not_allow_what_a_new_one_should(
+        self, made: MadeServer, alice: Person, asking: Callable[..., str]
+    ) -> None:
+        alice.get(asking(max_age="60"))
+        with made.server.directory._database.write() as execute:
+            execute("UPDATE websession SET authenticated=authenticated-100")
+        alice.send("/consent", decision="allow", since=str(int(time.time())))
+        assert alice.page.headers["Location"].startswith("/login?again=1")
+
+    def test_somebody_who_is_signed_out_meanwhile_signs_in(
+        self, made: MadeServer, alice: Person, asking: Callable[..., str]
+    ) -> None:
+        alice.get(asking())
+        made.server.directory.web_sessions.end_others(made.server.directory.principals.get(ALICE))
+        alice.send("/consent", decision="allow")
+        assert alice.page.headers["Location"].startswith("/login?next=/authorize/")
+
+    def test_what_was_agreed_before_is_not_asked_again(
+        self, made: MadeServer, alice: Person, client: Client, asking: Callable[..., str]
+    ) -> None:
+        alice.get(asking())
+        alice.send("/consent", decision="allow")
+        code = answer(alice)["code"]
+        made.server.directory.oauth_tokens.redeem_code(
+            code, client, BACK, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", made.server.settings.oauth.expiry
+        )
+        alice.get(asking())
+        assert answer(alice)["code"]
+        assert alice.get(asking(prompt="consent")).status_code == 200
+        assert alice.get(asking(scope=f"{MAIL} openid")).status_code == 200
+        assert "Deluxe" in alice.get("/account/applications").text
+        alice.send("/account/applications")
+        assert "no access any more" in alice.follow().text
+        assert alice.get(asking()).status_code == 200
+
+    def test_nobody_ends_what_another_allowed(
+        self, made: MadeServer, alice: Person, client: Client, asking: Callable[..., str]
+    ) -> None:
+        alice.get(asking())
+        alice.send("/consent", decision="allow")
+        made.server.directory.oauth_tokens.redeem_code(
+            answer(alice)["code"],
+            client,
+            BACK,
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            made.server.settings.oauth.expiry,
+        )
+        [grant] = made.server.oauth.grants_of(made.server.directory.principals.get(ALICE))
+        made.server.create_account("bob@example.org", PASSWORD)
+        bob = Person(made.app.test_client())
+        bob.sign_in("bob@example.org")
+        bob.get("/account/applications")
+        token = bob.form("/logout").fields["token"]
+        assert bob.post("/account/applications", {"token": token, "id": grant.id}).status_code == 303
+        assert made.server.oauth.grants_of(made.server.directory.principals.get(ALICE)) == [grant]
+
+
+class TestDevice:
+    @pytest.fixture
+    def codes(self, made: MadeServer, client: Client) -> DeviceCodes:
+        return made.server.directory.oauth_devices.begin(client, (MAIL,), 600)
+
+    def status(self, made: MadeServer) -> list[str]:
+        return [row[0] for row in made.server.directory._database.rows("SELECT status FROM oauth_device")]
+
+    def test_somebody_looks_and_allows_it(self, made: MadeServer, alice: Person, codes: DeviceCodes) -> None:
+        alice.get("/device")
+        page = alice.send("/device", user_code=codes.user_code.lower().replace("-", " "))
+        assert page.status_code == 200
+        for shown in (codes.user_code, "Deluxe", "Read, change and delete your mail.", ALICE, "Asked at"):
+            assert shown in page.text
+        assert self.status(made) == ["pending"]
+        assert "Connected" in alice.send("/device/answer", decision="allow").text
+        assert self.status(made) == ["approved"]
+
+    def test_a_code_in_the_address_saves_typing_only(self, made: MadeServer, alice: Person, codes: DeviceCodes) -> None:
+        alice.get(f"/device?user_code={codes.user_code}")
+        assert alice.form("/device").fields["user_code"] == codes.user_code
+        assert "Deluxe" not in alice.page.text
+        assert self.status(made) == ["pending"]
+        alice.send("/device")
+        assert "Denied" in alice.send("/device/answer", decision="deny").text
+        assert self.status(made) == ["denied"]
+
+    @pytest.mark.parametrize("code", ["", "WDJB-MJHT", "x" * 1000, "<script>", "\x00"])
+    def test_a_code_that_no_device_shows(self, alice: Person, codes: DeviceCodes, code: str) -> None:
+        alice.get("/device")
+        page = alice.send("/device", user_code=code)
+        assert page.status_code == 422
+        assert "No device waits" in page.text
+        assert "<script>" not in page.text
+
+    @pytest.mark.parametrize("decision", ["", "yes"])
+    def test_nothing_is_allowed_by_accident(
+        self, made: MadeServer, alice: Person, codes: DeviceCodes, decision: str
+    ) -> None:
+        alice.get("/device")
+        alice.send("/device", user_code=codes.user_code)
+        assert alice.send("/device/answer", decision=decision).status_code == 400
+        assert self.status(made) == ["pending"]
+
+    def test_guessing_is_throttled(self, made: MadeServer, alice: Person, codes: DeviceCodes) -> None:
+        alice.get("/device")
+        answers = [alice.send("/device", user_code="WDJB-MJHT").status_code for _ in range(12)]
+        assert answers == [422] * 10 + [429] * 2
+        assert alice.send("/device", user_code=codes.user_code).status_code == 429
+        assert int(alice.page.headers["Retry-After"]) > 0
+
+    def test_it_is_answered_once(self, alice: Person, codes: DeviceCodes) -> None:
+        alice.get("/device")
+        alice.send("/device", user_code=codes.user_code)
+        fields = alice.form("/device/answer").fields | {"decision": "allow"}
+        assert alice.post("/device/answer", fields).status_code == 200
+        assert alice.post("/device/answer", fields).status_code == 422
+
+    def test_a_stranger_signs_in_first(self, made: MadeServer, codes: DeviceCodes) -> None:
+        person = Person(made.app.test_client())
+        person.get(f"/device?user_code={codes.user_code}")
+        assert re.fullmatch(r"/login\?next=/device%3Fuser_code%3D.*", person.page.headers["Location"])
