@@ -1,0 +1,247 @@
+"""OAuth clients that an administrator registers: applications that may ask people for access (RFC 6749 section 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from flaskmail.accounts.faults import NameTaken
+from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
+from flaskmail.management.refusals import conflict, exists, invalid
+from flaskmail.oauth.clients import CODE, DEVICE, REFRESH, AuthMethod, Client
+from flaskmail.oauth.errors import OAuthError
+from flaskmail.oauth.registration import check_client
+
+resource = Resource("oauth", "The applications that may ask people for access (OAuth clients).")
+
+GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+Algorithm = Literal["RS256", "ES256"]
+Uri = Annotated[str, Meta(max_length=2000)]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Id = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,100}$", description="By default a random one.")]
+
+
+class ClientInfo(Struct, rename="camel"):
+    """A client. scopes: what it may ask for, null for anything; dynamic: it registered itself; created, used: UTCDates."""
+
+    id: str
+    name: str
+    redirect_uris: list[str]
+    grant_types: list[str]
+    auth_method: str
+    native: bool
+    scopes: list[str] | None
+    id_token_alg: str
+    uri: str
+    policy_uri: str
+    tos_uri: str
+    dynamic: bool
+    created: str
+    used: str | None
+
+
+class MadeClient(Struct):
+    """A client that was made or changed. secret: of a confidential client, where one was made; it is not shown again."""
+
+    client: ClientInfo
+    secret: str | None
+
+
+class ClientQuery(Paged, kw_only=True):
+    """Which clients. filter: a part of the name or id."""
+
+    filter: Annotated[str, Meta(max_length=300)] = ""
+
+
+class NewClient(Members):
+    """A client to register. authMethod: none for a public client, as programs on people's own devices are. redirectUris: where
+    people are sent back to, compared exactly. scopes: what it may ask for; null for anything."""
+
+    name: Name
+    id: Id | None = None
+    redirect_uris: Annotated[list[Uri], Meta(max_length=20)] = []
+    grant_types: Annotated[list[GrantType], Meta(min_length=1, max_length=3)] | UnsetType = UNSET
+    auth_method: AuthMethod = "none"
+    native: bool = False
+    scopes: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=50)] | None = None
+    id_token_alg: Algorithm = "RS256"
+    uri: Uri = ""
+    policy_uri: Uri = ""
+    tos_uri: Uri = ""
+
+
+class ChangedClient(Members):
+    """What changes; what is not there stays. renewSecret: gives a confidential client another secret in place of the old."""
+
+    name: Name | UnsetType = UNSET
+    redirect_uris: Annotated[list[Uri], Meta(max_length=20)] | UnsetType = UNSET
+    grant_types: Annotated[list[GrantType], Meta(min_length=1, max_length=3)] | UnsetType = UNSET
+    auth_method: AuthMethod | UnsetType = UNSET
+    native: bool | UnsetType = UNSET
+    scopes: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=50)] | UnsetType | None = UNSET
+    id_token_alg: Algorithm | UnsetType = UNSET
+    uri: Uri | UnsetType = UNSET
+    policy_uri: Uri | UnsetType = UNSET
+    tos_uri: Uri | UnsetType = UNSET
+    renew_secret: bool = False
+
+
+def _date(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _info(client: Client) -> ClientInfo:
+    return ClientInfo(
+        id=client.id,
+        name=client.name,
+        redirect_uris=list(client.redirect_uris),
+        grant_types=list(client.grant_types),
+        auth_method=client.auth_method,
+        native=client.native,
+        scopes=None if client.scopes is None else list(client.scopes),
+        id_token_alg=client.id_token_alg,
+        uri=client.uri,
+        policy_uri=client.policy_uri,
+        tos_uri=client.tos_uri,
+        dynamic=client.dynamic,
+        created=_date(client.created) or "",
+        used=_date(client.used),
+    )
+
+
+_MEMBERS = {
+    "redirect_uris": "redirectUris",
+    "client_name": "name",
+    "client_uri": "uri",
+    "policy_uri": "policyUri",
+    "tos_uri": "tosUri",
+    "scope": "scopes",
+    "grant_types": "grantTypes",
+    "id_token_signed_response_alg": "idTokenAlg",
+    "token_endpoint_auth_method": "authMethod",
+}
+
+
+def _checked(call: Call, client: Client) -> Client:
+    try:
+        check_client(client, call.server.oauth.offer)
+    except OAuthError as error:
+        name, _, expected = (error.description or "").partition(": ")
+        raise invalid(_MEMBERS.get(name, name), expected or "another value") from None
+    return client
+
+
+def _everywhere(call: Call) -> None:
+    # A client asks people of every domain.
+    call.require("all-domains")
+
+
+@resource.operation(
+    "GET",
+    "/oauth/client",
+    "oauth.client.list",
+    permissions=("oauth-client-list",),
+    query=ClientQuery,
+    answer=Listing[ClientInfo],
+)
+def clients(call: Call, query: ClientQuery) -> Listing[ClientInfo]:
+    """List the OAuth clients by name."""
+    _everywhere(call)
+    text = query.filter.lower()
+    found = call.server.directory.oauth_clients.all()
+    return query.of(_info(one) for one in found if text in one.name.lower() or text in one.id.lower())
+
+
+@resource.operation(
+    "POST",
+    "/oauth/client",
+    "oauth.client.create",
+    permissions=("oauth-client-create",),
+    body=NewClient,
+    answer=MadeClient,
+    refuses={409: "There is a client of that id."},
+    example={
+        "name": "Webmail",
+        "redirectUris": ["https://webmail.example.org/back"],
+        "grantTypes": [CODE, REFRESH],
+        "scopes": ["urn:ietf:params:jmap:mail", "offline_access"],
+    },
+)
+def create(call: Call, body: NewClient) -> MadeClient:
+    """Register an OAuth client.
+
+    A confidential one gets a secret, which is shown this once."""
+    _everywhere(call)
+    grants: tuple[str, ...]
+    if isinstance(body.grant_types, UnsetType):
+        grants = (CODE, REFRESH) if body.redirect_uris else (DEVICE, REFRESH)
+    else:
+        grants = tuple(dict.fromkeys(body.grant_types))
+    wanted = Client(
+        id=body.id or "",
+        name=body.name,
+        redirect_uris=tuple(dict.fromkeys(body.redirect_uris)),
+        grant_types=grants,
+        auth_method=body.auth_method,
+        native=body.native,
+        scopes=None if body.scopes is None else tuple(dict.fromkeys(body.scopes)),
+        id_token_alg=body.id_token_alg,
+        uri=body.uri,
+        policy_uri=body.policy_uri,
+        tos_uri=body.tos_uri,
+    )
+    try:
+        made, secret = call.server.directory.oauth_clients.add(_checked(call, wanted))
+    except NameTaken:
+        raise exists("id", wanted.id, f"The OAuth client {wanted.id!r} exists already.") from None
+    return MadeClient(_info(made), secret)
+
+
+@resource.operation(
+    "GET", "/oauth/client/{id}", "oauth.client.get", permissions=("oauth-client-get",), answer=ClientInfo
+)
+def client(call: Call, id: str) -> ClientInfo:
+    """See an OAuth client."""
+    _everywhere(call)
+    return _info(call.server.directory.oauth_clients.get(id))
+
+
+@resource.operation(
+    "PATCH",
+    "/oauth/client/{id}",
+    "oauth.client.update",
+    permissions=("oauth-client-update",),
+    body=ChangedClient,
+    answer=MadeClient,
+    refuses={409: "A public client has no secret to renew."},
+    example={"name": "Our webmail"},
+)
+def update(call: Call, id: str, body: ChangedClient) -> MadeClient:
+    """Change an OAuth client.
+
+    A public client that becomes confidential gets a secret; one that becomes public loses it."""
+    _everywhere(call)
+    registered = call.server.directory.oauth_clients
+    before = registered.get(id)
+    changes: dict[str, Any] = {
+        name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+        for name in ChangedClient.__struct_fields__
+        if name != "renew_secret" and not isinstance(value := getattr(body, name), UnsetType)
+    }
+    wanted = _checked(call, dataclasses.replace(before, **changes))
+    if body.renew_secret and not wanted.confidential:
+        raise conflict("A public client has no secret to renew.")
+    after, secret = registered.update(wanted)
+    if body.renew_secret and secret is None:
+        secret = registered.renew_secret(id)
+    return MadeClient(_info(after), secret)
+
+
+@resource.operation("DELETE", "/oauth/client/{id}", "oauth.client.delete", permissions=("oauth-client-delete",))
+def delete(call: Call, id: str) -> None:
+    """Remove an OAuth client, with everything that people allowed it; its tokens end at once."""
+    _everywhere(call)
+    call.server.directory.oauth_clients.delete(id)
