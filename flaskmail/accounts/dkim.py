@@ -16,7 +16,7 @@ import apsw
 
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.domains import local_domain, now
-from flaskmail.accounts.faults import BadName, NameTaken, UnknownName
+from flaskmail.accounts.faults import BadName, DirectoryError, NameTaken, UnknownName
 from flaskmail.accounts.keyfile import read_key
 from flaskmail.errors import StoreError
 
@@ -35,7 +35,9 @@ RSA_BITS = 2048
 
 _NONCE = 12
 
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,268}[a-z0-9])?")
+ID = r"[a-z0-9](?:[a-z0-9._-]{0,268}[a-z0-9])?"
+"""The pattern of an id."""
+_ID = re.compile(ID)
 # RFC 6376 section 3.1: labels of the DNS, joined by dots.
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -68,6 +70,10 @@ class BadKey(BadName):
     def __init__(self, member: str, told: str) -> None:
         super().__init__(told)
         self.member = member
+
+
+class TooLong(DirectoryError):
+    """Selector and domain together are no name that the DNS can have."""
 
 
 class KeyTaken(NameTaken):
@@ -162,8 +168,8 @@ class DkimKeys:
     ) -> DkimKey:
         """Makes a key of a domain. id and selector: None for ``default_id`` and ``default_selector``.
 
-        Raises BadName, BadKey; UnknownName when there is no such domain; KeyTaken when the id, or the selector in this domain,
-        has a key already."""
+        Raises BadName, BadKey, TooLong; UnknownName when there is no such domain; KeyTaken when the id, or the selector in
+        this domain, has a key already."""
         domain = local_domain(domain)
         id = default_id(algorithm, domain) if id is None else id
         selector = default_selector(algorithm, datetime.now(UTC)) if selector is None else selector.lower()
@@ -173,12 +179,14 @@ class DkimKeys:
                 f"{id[:80]!r} is no id of a key: write 1 to 270 of a-z, 0-9, dots, hyphens and underscores,"
                 " with a letter or digit at both ends",
             )
-        # RFC 1035 section 2.3.4: a name has at most 253 characters as it is written.
-        if not _SELECTOR.fullmatch(selector) or len(f"{selector}._domainkey.{domain}") > 253:
+        if not _SELECTOR.fullmatch(selector):
             raise BadKey(
                 "selector",
                 f"{selector[:80]!r} is no selector: write labels of 1 to 63 letters, digits and inner hyphens, joined by dots",
             )
+        # RFC 1035 section 2.3.4: a name has at most 253 characters as it is written.
+        if len(f"{selector}._domainkey.{domain}") > 253:
+            raise TooLong(f"the name {selector[:80]}._domainkey.{domain[:80]} would have more than 253 characters")
         # A key takes a moment to make; nobody waits for it, and most conflicts are found before.
         self._refuse(id, domain, selector)
         public, private = _make(algorithm)

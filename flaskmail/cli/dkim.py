@@ -8,6 +8,7 @@ import click
 
 from flaskmail.accounts.dkim import default_id
 from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.domain import a_labels
 from flaskmail.cli.manager import Operations, operations
 
 
@@ -25,7 +26,7 @@ def dkim() -> None:
 def create(domain: str, algorithm: Any, id: str | None, selector: str | None, machine: bool) -> None:
     """Make a key for DOMAIN, and show the DNS record to publish."""
     with operations() as manager:
-        wanted = {"domain": domain, "algorithm": algorithm, "id": id, "selector": selector}
+        wanted = {"domain": a_labels(domain), "algorithm": algorithm, "id": id, "selector": selector}
         manager.call("POST", "/dkim", body=wanted)
         name = manager.call("GET", "/domain/{name}", domain)["name"]
         made = _key(manager, id or default_id(algorithm, name), domain=name)

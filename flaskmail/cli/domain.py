@@ -7,9 +7,18 @@ import click
 from flaskmail.cli.common import as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
 from flaskmail.decisions.dnsrecords import Record, zone_text
+from flaskmail.values.hostnames import to_ascii
 
 INCOMPLETE = 1
 """Exit code of a check that found a record that is not as it should be, or could not be looked up."""
+
+
+def a_labels(name: str) -> str:
+    """A domain as bodies have it; what is no domain as it is, for the refusal."""
+    try:
+        return to_ascii(name)
+    except ValueError:
+        return name
 
 
 @click.group(short_help="Make, list and delete mail domains; their DNS records.")
@@ -24,7 +33,7 @@ def domain() -> None:
 def create(name: str, description: str, machine: bool) -> None:
     """Make the domain NAME."""
     with operations() as manager:
-        made = manager.call("POST", "/domain", body={"name": name, "description": description})
+        made = manager.call("POST", "/domain", body={"name": a_labels(name), "description": description})
         if machine:
             write_json(made)
         else:

@@ -6,15 +6,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from flaskmail.accounts.dkim import Algorithm, BadKey, DkimKey, KeyTaken, default_id, is_own_id
+from flaskmail.accounts.dkim import ID, Algorithm, BadKey, DkimKey, KeyTaken, default_id, is_own_id
 from flaskmail.accounts.domains import local_domain
 from flaskmail.accounts.faults import BadName
 from flaskmail.decisions.dnsrecords import PublicKey, dkim_record
+from flaskmail.errors import RequestError
 from flaskmail.management.dns import DnsRecord, shown
+from flaskmail.management.domains import DomainName, found
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import exists, invalid
 
 resource = Resource("dkim", "The keys with which domains sign their mail (DKIM). No answer has a private key.")
+
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 class KeyInfo(Struct, rename="camel"):
@@ -40,10 +45,10 @@ class NewKey(Members):
     """A key to make. id: by default the algorithm and the domain, rsa-example.org; selector: by default the year, the month,
     and r or e."""
 
-    domain: Annotated[str, Meta(min_length=1, max_length=300)]
+    domain: DomainName
     algorithm: Literal["Rsa", "Ed25519", "rsa", "ed25519"] = "Rsa"
-    id: Annotated[str, Meta(min_length=1, max_length=270)] | None = None
-    selector: Annotated[str, Meta(min_length=1, max_length=240)] | None = None
+    id: Annotated[str, Meta(pattern=f"^{ID}$")] | None = None
+    selector: Annotated[str, Meta(pattern=rf"^{_LABEL}(?:\.{_LABEL})*$", max_length=240)] | None = None
 
 
 def _info(key: DkimKey) -> KeyInfo:
@@ -65,15 +70,18 @@ def keys(call: Call, query: KeyQuery) -> Listing[KeyInfo]:
     """List the DKIM keys."""
     within = call.access.domain
     if query.domain is not None:
-        wanted = _domain(query.domain)
-        if within is not None and wanted != within:
+        try:
+            wanted = local_domain(query.domain)
+        except BadName:
+            return Listing(items=[], total=0)
+        if not call.access.reaches(wanted):
             return Listing(items=[], total=0)
         within = wanted
     first, last = query.span
-    found, total = call.server.directory.dkim.page(
+    some, total = call.server.directory.dkim.page(
         query.filter, start=first, limit=None if last is None else last - first, within=within
     )
-    return Listing(items=[_info(key) for key in found], total=total)
+    return Listing(items=[_info(key) for key in some], total=total)
 
 
 @resource.operation(
@@ -89,13 +97,16 @@ def create(call: Call, body: NewKey) -> None:
     """Make a DKIM key.
 
     GET /dns/records/{domain} has its DNS record from then on."""
-    domain = _domain(body.domain)
-    call.server.directory.domains.get(domain, within=call.access.domain)
+    domain = found(call, body.domain).name
     algorithm: Algorithm = "rsa" if body.algorithm.lower() == "rsa" else "ed25519"
     if call.access.domain is not None and body.id is not None and not is_own_id(body.id, domain):
         # Ids are one set for all domains; whoever reaches one domain learns nothing of the others by trying ids.
         own = default_id(algorithm, domain)
-        raise invalid("id", f"should be a word without hyphens, a hyphen and the domain, like {own!r}")
+        raise RequestError(
+            403,
+            f"Without the permission all-domains the id is a word without hyphens, a hyphen and the domain, like {own!r}.",
+            extra={"permission": "all-domains", "member": "id"},
+        )
     try:
         call.server.directory.dkim.create(domain, algorithm, id=body.id, selector=body.selector)
     except BadKey as error:
@@ -117,10 +128,3 @@ def delete(call: Call, id: str) -> None:
 
     Leave its DNS record for some days: mail that is still on its way is checked with it."""
     call.server.directory.dkim.delete(id, within=call.access.domain)
-
-
-def _domain(text: str) -> str:
-    try:
-        return local_domain(text)
-    except BadName as error:
-        raise invalid("domain", str(error)) from None

@@ -23,6 +23,7 @@ from flaskmail.decisions.dnsrecords import (
     zone_text,
 )
 from flaskmail.dnscheck.asking import check_records
+from flaskmail.management.domains import found
 from flaskmail.management.operation import Call, Octets, Resource
 from flaskmail.management.refusals import conflict
 from flaskmail.policy.plan import names, of_settings
@@ -80,9 +81,9 @@ def facts_of(server: Server, domain: str, base_url: Callable[[], str] = str) -> 
     RequestError 409 when the server has no name that others can look up."""
     settings = server.settings
     host, port = _public_place(server, settings, base_url)
-    found = settings.discovery.autoconfig
+    programs = settings.discovery.autoconfig
     services = [Service("jmap", port, host)]
-    for name, one in (("imap", found.imap), ("pop3", found.pop3), ("smtp", found.smtp)):
+    for name, one in (("imap", programs.imap), ("pop3", programs.pop3), ("smtp", programs.smtp)):
         services += _service(name, one)
     return Facts(
         domain=domain,
@@ -96,7 +97,7 @@ def facts_of(server: Server, domain: str, base_url: Callable[[], str] = str) -> 
         dmarc_policy=settings.dns.dmarc_policy,
         reports=settings.dns.reports or "",
         mta_sts=_policy_id(settings.session.mta_sts),
-        autoconfig=found.enable,
+        autoconfig=programs.enable,
     )
 
 
@@ -132,8 +133,8 @@ def _policy_id(policy: MtaSts) -> str | None:
 
 
 def _records(call: Call, domain: str) -> tuple[str, list[Record]]:
-    found = call.server.directory.domains.get(domain, within=call.access.domain)
-    return found.name, dns_records(facts_of(call.server, found.name, call.base_url))
+    name = found(call, domain).name
+    return name, dns_records(facts_of(call.server, name, call.base_url))
 
 
 @resource.operation(
@@ -156,9 +157,9 @@ def records(call: Call, domain: str) -> list[DnsRecord]:
 )
 def zone(call: Call, domain: str) -> Octets:
     """Give the same records as lines for a zone file."""
-    name, found = _records(call, domain)
+    name, wanted = _records(call, domain)
     # RFC 4027.
-    return Octets(zone_text(name, found).encode(), "text/dns; charset=us-ascii")
+    return Octets(zone_text(name, wanted).encode(), "text/dns; charset=us-ascii")
 
 
 @resource.operation(

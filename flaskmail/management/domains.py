@@ -7,13 +7,24 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from flaskmail.accounts.domains import Domain
-from flaskmail.accounts.faults import NameTaken
+from flaskmail.accounts.faults import BadName, NameTaken
+from flaskmail.errors import RequestError
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
-from flaskmail.management.refusals import exists
+from flaskmail.management.refusals import exists, not_found
 
 resource = Resource("domains", "The mail domains that the server knows.")
 
 Text = Annotated[str, Meta(max_length=1000)]
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DomainName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}$",
+        max_length=253,
+        description="A domain; international names by their A-labels (xn--…).",
+    ),
+]
 
 _TAKEN = {409: "The domain exists already."}
 
@@ -37,7 +48,7 @@ class DomainQuery(Paged, kw_only=True):
 class NewDomain(Members):
     """A domain to make."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=300)]
+    name: DomainName
     description: Text = ""
 
 
@@ -45,6 +56,14 @@ class ChangedDomain(Members):
     """What changes."""
 
     description: Text
+
+
+def found(call: Call, name: str) -> Domain:
+    """The domain of this name, as whoever asks sees it. RequestError 404 also for what can be no name of a domain."""
+    try:
+        return call.server.directory.domains.get(name, within=call.access.domain)
+    except BadName:
+        raise not_found("domain", name) from None
 
 
 def _info(domain: Domain) -> DomainInfo:
@@ -62,10 +81,10 @@ def _info(domain: Domain) -> DomainInfo:
 def domains(call: Call, query: DomainQuery) -> Listing[str | DomainInfo]:
     """List the domains by their names, or with everything about them."""
     first, last = query.span
-    found, total = call.server.directory.domains.page(
+    some, total = call.server.directory.domains.page(
         query.filter, start=first, limit=None if last is None else last - first, within=call.access.domain
     )
-    return Listing(items=[_info(one) if query.details else one.name for one in found], total=total)
+    return Listing(items=[_info(one) if query.details else one.name for one in some], total=total)
 
 
 @resource.operation(
@@ -88,7 +107,11 @@ def create(call: Call, body: NewDomain) -> DomainInfo:
 @resource.operation("POST", "/domain/{name}", "domain.create.named", permissions=("domain-create",), refuses=_TAKEN)
 def create_named(call: Call, name: str) -> None:
     """Make a domain of this name, as the old API did."""
-    _create(call, name, "")
+    try:
+        _create(call, name, "")
+    except BadName as error:
+        detail = f"There can be no such domain: {error}."
+        raise RequestError(404, detail, extra={"error": "notFound", "item": name}) from None
 
 
 def _create(call: Call, name: str, description: str) -> DomainInfo:
@@ -103,7 +126,7 @@ def _create(call: Call, name: str, description: str) -> DomainInfo:
 @resource.operation("GET", "/domain/{name}", "domain.get", permissions=("domain-get",), answer=DomainInfo)
 def domain(call: Call, name: str) -> DomainInfo:
     """See a domain."""
-    return _info(call.server.directory.domains.get(name, within=call.access.domain))
+    return _info(found(call, name))
 
 
 @resource.operation(
@@ -117,8 +140,7 @@ def domain(call: Call, name: str) -> DomainInfo:
 )
 def update(call: Call, name: str, body: ChangedDomain) -> DomainInfo:
     """Change what is said about a domain."""
-    found = call.server.directory.domains.get(name, within=call.access.domain)
-    return _info(call.server.directory.domains.update(found.name, description=body.description))
+    return _info(call.server.directory.domains.update(found(call, name).name, description=body.description))
 
 
 @resource.operation(
@@ -130,5 +152,4 @@ def update(call: Call, name: str, body: ChangedDomain) -> DomainInfo:
 )
 def delete(call: Call, name: str) -> None:
     """Delete a domain with its DKIM keys; it must have no accounts any more."""
-    found = call.server.directory.domains.get(name, within=call.access.domain)
-    call.server.directory.domains.delete(found.name)
+    call.server.directory.domains.delete(found(call, name).name)
