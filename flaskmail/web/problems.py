@@ -104,5 +104,7 @@ def routing_failed(error: HTTPException) -> Response:
 def failed(error: Exception) -> Response:
     """The response for an error of ours: an id that stands in the log beside the traceback, and nothing else."""
     id = secrets.token_hex(8)
-    log.error("error %s: %s %s", id, request.method, ascii(request.path), exc_info=error)
+    told = {"errorId": id, "method": request.method, "path": request.path}
+    extra = {"event_id": "http.error", "details": told}
+    log.error("error %s: %s %s", id, request.method, ascii(request.path), exc_info=error, extra=extra)
     return problem(500, f"An error of the server's. Its log knows more under the id {id}.", extra={"errorId": id})

@@ -126,5 +126,6 @@ def _oauth(server: Server, base: str) -> autoconfig.OAuth | None:
 def _methods(server: Server, oauth: autoconfig.OAuth | None) -> tuple[str, ...]:
     basic = server.settings.authentication.basic
     # A program whose makers are not known here has to register itself first.
-    usable = oauth is not None and (server.settings.oauth.client_registration.enable or not basic)
+    registration = server.settings.oauth.client_registration
+    usable = oauth is not None and ((registration.enable and registration.anonymous) or not basic)
     return (*(("OAuth2",) if usable else ()), *(("basic",) if basic else ()))
