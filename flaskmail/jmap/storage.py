@@ -125,6 +125,10 @@ class Reader(Protocol):
         """A blob of this account, or None: knowing an id of another account's gives nothing."""
         ...
 
+    def blob_of(self, sha256: bytes) -> BlobInfo | None:
+        """The blob of this account whose octets have this SHA-256, or None."""
+        ...
+
     def read_blob(self, blob_id: str, start: int = 0, end: int | None = None) -> bytes:
         """Octets ``start`` to ``end`` (None: to the end). KeyError when the account has no such blob; StoreDamaged when
         it is there but not what was written."""

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from flaskmail.management.dispatch import Api
 
-MODULES = ("whoami", "settings", "policy", "domains", "dkim", "dns", "plugins", "logs", "audit")
+MODULES = ("whoami", "settings", "policy", "domains", "dkim", "dns", "plugins", "storage", "jobs", "logs", "audit")
 """The modules of :mod:`flaskmail.management` with operations, in the order of the documentation; each has a ``resource``."""
 
 

@@ -254,6 +254,10 @@ class MemoryReader:
         data = self._data.blobs.get(blob_id)
         return None if data is None else BlobInfo(blob_id, len(data))
 
+    def blob_of(self, sha256: bytes) -> BlobInfo | None:
+        """See ``Reader.blob_of``."""
+        return next((self.blob(id) for id, digest in self._data.digests.items() if digest == sha256), None)
+
     def read_blob(self, blob_id: str, start: int = 0, end: int | None = None) -> bytes:
         """See ``Reader.read_blob``."""
         data = self._data.blobs[blob_id]

@@ -37,7 +37,7 @@ from flask.testing import FlaskClient
 
 from flaskmail.app import create_app
 from flaskmail.config import Settings, load
-from flaskmail.config.settings import Argon2, ServerHttpRateLimit, Storage
+from flaskmail.config.settings import Argon2, ServerHttpRateLimit
 from flaskmail.server import Server, StoreMaker, sqlite_store
 
 PASSWORD = "correct horse battery"
@@ -190,7 +190,10 @@ def _settings(folder: Path, config: str) -> Settings:
         http = dataclasses.replace(server.http, rate_limit=ServerHttpRateLimit(anonymous=None, account=None))
         server = dataclasses.replace(server, http=http)
     return dataclasses.replace(
-        settings, storage=Storage(path=folder / "data"), authentication=authentication, server=server
+        settings,
+        storage=dataclasses.replace(settings.storage, path=folder / "data"),
+        authentication=authentication,
+        server=server,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 
@@ -46,6 +47,18 @@ def test_a_blob_of_a_transaction(store: Store, size: int) -> None:
     with store.read(A) as reader:
         assert reader.read_blob(blob_id) == data
         assert reader.used() == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_blob_is_found_by_its_hash(store: Store, size: int) -> None:
+    data = os.urandom(size)
+    blob_id = store.put_blob(A, data, size)
+    store.create_account("b2")
+    for account, found in ((A, blob_id), ("b2", None)):
+        with store.read(account) as reader:
+            info = reader.blob_of(hashlib.sha256(data).digest())
+            assert (None if info is None else info.id) == found
+            assert reader.blob_of(b"x" * 32) is None
 
 
 def test_the_same_octets_have_the_same_id_in_one_account_only(store: Store) -> None:

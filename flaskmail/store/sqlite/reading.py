@@ -11,6 +11,7 @@ from flaskmail.jmap.conditions import Query, QueryResult
 from flaskmail.jmap.storage import BlobInfo, Changes, Json, Record
 from flaskmail.store.sqlite import querying
 from flaskmail.store.sqlite.blobs import BlobFiles, read_file
+from flaskmail.store.sqlite.blobs import blob_id as name_blob
 from flaskmail.store.sqlite.connections import Connection
 from flaskmail.store.sqlite.plan import Picker, Plan, Plans, encode_json
 
@@ -204,6 +205,10 @@ class SqliteReader:
             return None
         _, sha, size, filed = row
         return BlobInfo(blob_id, size, self._files.path(sha) if filed else None)
+
+    def blob_of(self, sha256: bytes) -> BlobInfo | None:
+        """See Reader."""
+        return self.blob(name_blob(self._db.execute("SELECT salt FROM meta").fetchone()[0], sha256))
 
     def read_blob(self, blob_id: str, start: int = 0, end: int | None = None) -> bytes:
         """See Reader. What is handed out was compared with its hash."""

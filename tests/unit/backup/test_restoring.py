@@ -48,12 +48,12 @@ def files_of(backup: Path) -> list[Path]:
     return sorted(path for path in backup.rglob("*") if path.is_file() and path.name != "manifest.json")
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", [0, 1, 2, -1])
 @pytest.mark.parametrize("how", ["flip", "cut", "gone"])
 def test_a_backup_that_was_damaged_is_refused(
     backup: Path, tmp_path: Path, check: Check, number: int, how: str
 ) -> None:
-    path = files_of(backup)[number - 1]
+    path = files_of(backup)[number]
     octets = bytearray(path.read_bytes())
     if how == "gone":
         path.unlink()

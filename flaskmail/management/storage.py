@@ -1,0 +1,410 @@
+"""What is stored: checking it, backups, search indexes, purging, and the octets of blobs. Whatever takes long is a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from flaskmail.accounts.authorization import lacking
+from flaskmail.accounts.principals import Principal
+from flaskmail.backup import make_backup
+from flaskmail.backup.making import name_of_now
+from flaskmail.errors import StoreError
+from flaskmail.jmap.storage import BlobInfo
+from flaskmail.jobs import JobRunning, Work
+from flaskmail.management.jobs import JobInfo, described
+from flaskmail.management.operation import Call, Octets, Query, Resource
+from flaskmail.management.refusals import conflict, not_found, unsupported
+from flaskmail.upkeep import Tell, purge_blobs, purge_data, purge_memory, reindex_all, verify_all
+from flaskmail.upkeep.checking import stored_accounts
+
+resource = Resource("store", "What is stored: checking it, backups, search indexes, purging, blobs.")
+
+_RUNNING = "A job of this kind runs already; `job` is its id."
+_MOST = 1000
+"""Entries of one list in a job's result."""
+_CHUNK = 1024 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+# ---- what the operations share
+
+
+def _start(call: Call, kind: str, work: Work, **about: Any) -> JobInfo:
+    """Begins a job; refused while one of its kind runs. about: what it works on; what is None is left out."""
+    told = {name: value for name, value in about.items() if value is not None}
+    if call.access.domain is not None:
+        told["domain"] = call.access.domain
+    try:
+        job = call.server.jobs.start(kind, work, by=call.principal.name, about=told)
+    except JobRunning as error:
+        raise conflict(str(error)[:1].upper() + str(error)[1:] + ".", job=error.job or None) from None
+    call.changed = {"job": job.id, **told}
+    return described(job)
+
+
+def _account(call: Call, name: str) -> Principal:
+    """The account of that name or id, within his reach. Raises RequestError 404, also when it has no mail."""
+    for principal in call.server.directory.principals.all():
+        if name.lower() in (principal.name, principal.id):
+            call.reach(principal.domain, "account", name)
+            if principal.has_mail:
+                return principal
+    raise not_found("account", name)
+
+
+def _accounts(call: Call, name: str | None) -> list[tuple[str, str]] | None:
+    """(id, name) of that account, or of all within his reach; None for everything that is stored."""
+    if name is not None:
+        principal = _account(call, name)
+        return [(principal.id, principal.name)]
+    if call.access.domain is None:
+        return None
+    return [
+        (principal.id, principal.name)
+        for principal in call.server.directory.principals.all()
+        if principal.has_mail and call.access.reaches(principal.domain)
+    ]
+
+
+def _whole(call: Call) -> None:
+    """Refuses one whose reach is a domain: this concerns the whole server."""
+    if call.access.domain is not None:
+        raise lacking("all-domains")
+
+
+# ---- verify, backup, reindex
+
+
+class VerifyQuery(Query, kw_only=True):
+    """What is checked."""
+
+    account: Annotated[str, msgspec.Meta(description="Only this account, by name or id.")] | None = None
+    repair: Annotated[bool, msgspec.Meta(description="Mend what can be mended from what is there.")] = False
+
+
+@resource.operation(
+    "POST",
+    "/store/verify",
+    "store.verify",
+    permissions=("storage-verify",),
+    query=VerifyQuery,
+    answer=JobInfo,
+    status=202,
+    refuses={404: "There is no such account.", 409: _RUNNING},
+)
+def verify(call: Call, query: VerifyQuery) -> JobInfo:
+    """Check what is stored.
+
+    The job's result: `accounts`, `findings` with `account`, `what` and `mended`, `swept`. At most 1000 findings are listed."""
+    server, wanted = call.server, _accounts(call, query.account)
+
+    def work(tell: Tell) -> Any:
+        done = verify_all(server.store, server.types.values(), server.directory, wanted, repair=query.repair, tell=tell)
+        found = [{"account": name, "what": f.what, "mended": f.mended} for name, f in done.findings[:_MOST]]
+        return {"accounts": done.accounts, "findings": found, "wrong": done.wrong, "swept": done.swept}
+
+    return _start(call, "verify", work, account=query.account, repair=query.repair)
+
+
+@resource.operation(
+    "POST",
+    "/store/backup",
+    "store.backup",
+    permissions=("backup",),
+    answer=JobInfo,
+    status=202,
+    refuses={400: "The setting storage.backup-path names no folder.", 409: _RUNNING},
+)
+def backup(call: Call) -> JobInfo:
+    """Make a backup while the server works.
+
+    It becomes a folder that is named by the time, in the folder that the setting `storage.backup-path` names. The job's result:
+    `backup`, `accounts`, `files`, `octets`, `problems`."""
+    _whole(call)
+    server = call.server
+    storage, source = server.settings.storage, server.settings.source
+    if storage.backup_path is None:
+        raise unsupported("Backups over the API need a folder: set storage.backup-path in the settings file.")
+    destination = storage.backup_path / name_of_now()
+
+    def work(tell: Tell) -> Any:
+        made = make_backup(server.store, server.directory, storage.path, destination, settings=source, tell=tell)
+        return {
+            "backup": destination.name,
+            "accounts": len(made.accounts),
+            "files": made.files,
+            "octets": made.octets,
+            "problems": made.problems[:_MOST],
+        }
+
+    return _start(call, "backup", work, backup=destination.name)
+
+
+class ReindexQuery(Query, kw_only=True):
+    """What is indexed."""
+
+    missing: Annotated[bool, msgspec.Meta(description="Only what the index has nothing of.")] = False
+    fresh: Annotated[bool, msgspec.Meta(description="Empty the index first: for one that is damaged.")] = False
+
+
+def _reindex(call: Call, name: str | None, query: ReindexQuery) -> JobInfo:
+    server, wanted = call.server, _accounts(call, name)
+
+    def work(tell: Tell) -> Any:
+        accounts = stored_accounts(server.store, server.directory) if wanted is None else wanted
+        done, failed = reindex_all(
+            server.store, server.types.values(), accounts, missing=query.missing, fresh=query.fresh, tell=tell
+        )
+        return {
+            "accounts": len(accounts),
+            "records": done.records,
+            "lost": [{"type": kind, "id": id} for kind, id in done.lost[:_MOST]],
+            "failed": [{"account": account, "reason": reason} for account, reason in failed[:_MOST]],
+            "problems": done.problems,
+        }
+
+    return _start(call, "reindex", work, account=name)
+
+
+@resource.operation(
+    "POST",
+    "/store/reindex",
+    "store.reindex",
+    permissions=("fts-reindex",),
+    query=ReindexQuery,
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def reindex(call: Call, query: ReindexQuery) -> JobInfo:
+    """Make the search indexes of all accounts anew.
+
+    The job's result: `accounts`, `records`, `lost`, `failed`, `problems`."""
+    return _reindex(call, None, query)
+
+
+@resource.operation(
+    "POST",
+    "/store/reindex/{account}",
+    "store.reindexAccount",
+    permissions=("fts-reindex",),
+    query=ReindexQuery,
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def reindex_account(call: Call, account: str, query: ReindexQuery) -> JobInfo:
+    """Make the search index of one account anew."""
+    return _reindex(call, account, query)
+
+
+# ---- purge
+
+
+def _purge_blobs(call: Call, name: str | None) -> JobInfo:
+    server, wanted = call.server, _accounts(call, name)
+
+    def work(tell: Tell) -> Any:
+        accounts = stored_accounts(server.store, server.directory) if wanted is None else wanted
+        removed, failed = purge_blobs(server.store, accounts, tell=tell)
+        told = [{"account": account, "reason": reason} for account, reason in failed[:_MOST]]
+        return {"accounts": len(accounts), "blobs": removed, "failed": told}
+
+    return _start(call, "purge", work, what="blob", account=name)
+
+
+def _purge(call: Call, what: str, work: Callable[[], Any]) -> JobInfo:
+    _whole(call)
+    return _start(call, "purge", lambda tell: work(), what=what)
+
+
+def _purge_data(call: Call) -> JobInfo:
+    server = call.server
+    return _purge(call, "data", lambda: purge_data(server.store, server.directory))
+
+
+def _purge_memory(call: Call) -> JobInfo:
+    server = call.server
+    return _purge(call, "in-memory", lambda: purge_memory(server.directory))
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/blob",
+    "store.purgeBlobs",
+    permissions=("purge-blob-store",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_blob(call: Call) -> JobInfo:
+    """Remove uploads that nothing has referred to for a day.
+
+    The job's result: `accounts`, `blobs`, `failed`."""
+    return _purge_blobs(call, None)
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/blob/{account}",
+    "store.purgeBlobsOfAccount",
+    permissions=("purge-blob-store",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_blob_of(call: Call, account: str) -> JobInfo:
+    """Remove uploads of one account that nothing has referred to for a day."""
+    return _purge_blobs(call, account)
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/data",
+    "store.purgeData",
+    permissions=("purge-data-store",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_expired(call: Call) -> JobInfo:
+    """Remove credentials that expired a day ago, and what is left of accounts that were never finished.
+
+    The job's result: how many of each kind."""
+    return _purge_data(call)
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/in-memory",
+    "store.purgeInMemory",
+    permissions=("purge-in-memory-store",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_in_memory(call: Call) -> JobInfo:
+    """Remove counts of wrong passwords that hold nobody back any more.
+
+    The job's result: how many."""
+    return _purge_memory(call)
+
+
+# ---- the GETs of the old API, behind management.legacy-get
+
+
+def _legacy(path: str, name: str, permission: str, start: Callable[..., JobInfo], what: str) -> None:
+    takes_account = "{account}" in path
+
+    def of_account(call: Call, account: str) -> None:
+        start(call, account)
+
+    def of_all(call: Call) -> None:
+        start(call)
+
+    handler: Callable[..., None] = of_account if takes_account else of_all
+    handler.__doc__ = f"{what}, as the old API did it: by GET."
+    resource.operation(
+        "GET", path, name, permissions=(permission,), legacy=True, changes=True, refuses={409: _RUNNING}
+    )(handler)
+
+
+_legacy(
+    "/store/purge/blob",
+    "store.purgeBlobsByGet",
+    "purge-blob-store",
+    lambda call: _purge_blobs(call, None),
+    "Remove uploads that nothing refers to",
+)
+_legacy(
+    "/store/purge/data", "store.purgeDataByGet", "purge-data-store", _purge_data, "Remove credentials that have expired"
+)
+for _old in ("in-memory", "lookup"):
+    _legacy(
+        f"/store/purge/{_old}",
+        f"store.purge{'InMemory' if _old == 'in-memory' else 'Lookup'}ByGet",
+        "purge-in-memory-store",
+        _purge_memory,
+        "Remove counts of wrong passwords that hold nobody back",
+    )
+_legacy(
+    "/store/reindex",
+    "store.reindexByGet",
+    "fts-reindex",
+    lambda call: _reindex(call, None, ReindexQuery()),
+    "Make search indexes anew",
+)
+_legacy(
+    "/store/reindex/{account}",
+    "store.reindexAccountByGet",
+    "fts-reindex",
+    lambda call, account: _reindex(call, account, ReindexQuery()),
+    "Make the search index of one account anew",
+)
+
+
+# ---- blobs
+
+
+class BlobQuery(Query, kw_only=True):
+    """Which octets."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**53, description="The first octet.")] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=2**53, description="How many octets; 0 for all.")] = 0
+    account: Annotated[str, msgspec.Meta(description="Only of this account, by name or id.")] | None = None
+
+
+@resource.operation(
+    "GET",
+    "/store/blobs/{hash}",
+    "store.blob",
+    permissions=("blob-fetch",),
+    query=BlobQuery,
+    answer=Octets,
+    # Whoever reads the mail of others is written down.
+    changes=True,
+)
+def blob(call: Call, hash: str, query: BlobQuery) -> Octets:
+    """Read the octets of a blob.
+
+    `hash` is the SHA-256 of the octets in hex, or a blobId. Every account within reach is searched."""
+    accounts = _accounts(call, query.account)
+    for id, name in stored_accounts(call.server.store, call.server.directory) if accounts is None else accounts:
+        info = _found(call, id, hash)
+        if info is not None:
+            start = min(query.offset, info.size)
+            end = min(start + query.limit, info.size) if query.limit else info.size
+            call.changed = {"account": name, "blobId": info.id}
+            headers = (("Content-Length", str(end - start)), ("Content-Disposition", "attachment"))
+            return Octets(_octets(call, id, info.id, start, end), "application/octet-stream", headers)
+    raise not_found("blob", hash)
+
+
+def _found(call: Call, account_id: str, hash: str) -> BlobInfo | None:
+    try:
+        with call.server.store.read(account_id) as reader:
+            return reader.blob_of(bytes.fromhex(hash)) if _SHA256.fullmatch(hash) else reader.blob(hash)
+    except StoreError:
+        # Deleted meanwhile, or damaged: it may lie in another.
+        return None
+
+
+def _octets(call: Call, account_id: str, blob_id: str, start: int, end: int) -> bytes | Iterator[bytes]:
+    def read(at: int) -> bytes:
+        with call.server.store.read(account_id) as reader:
+            return reader.read_blob(blob_id, at, min(at + _CHUNK, end))
+
+    first = read(start)
+    if end - start <= _CHUNK:
+        return first
+
+    def pieces() -> Iterator[bytes]:
+        yield first
+        for at in range(start + _CHUNK, end, _CHUNK):
+            yield read(at)
+
+    return pieces()
