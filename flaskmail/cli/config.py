@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, NoReturn
@@ -114,7 +115,7 @@ def set_(key: str, value: str, dry_run: bool, machine: bool) -> None:
     VALUE is TOML, like true, 12 or '["a", "b"]', or a text as it stands; "-" reads it from standard input, for secrets. What the
     settings file sets is changed there."""
     if value == "-":
-        value = click.get_text_stream("stdin").read().rstrip("\r\n")
+        value = sys.stdin.read().rstrip("\r\n")
     step = {"type": "insert", "prefix": None, "values": [[key, json_value(text_of(key, value, toml_first=True))]]}
     _change([step], dry_run, machine)
 

@@ -326,7 +326,7 @@ _REFUSES = {
     answer=Outcome | None,
     refuses=_REFUSES,
     example=[
-        {"type": "insert", "prefix": None, "values": [["server.http.hsts", True], ["account.quota", "10 GB"]]},
+        {"type": "insert", "prefix": None, "values": [["jmap.protocol.get.max-objects", 1000], ["account.quota", "10 GB"]]},
         {"type": "delete", "keys": ["jmap.protocol.request.max-calls"]},
     ],
 )
