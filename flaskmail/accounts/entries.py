@@ -225,7 +225,7 @@ _HAVING = (
 
 
 def _taken(name: str) -> NameTaken:
-    return NameTaken(f"the name {name!r} is taken already")
+    return NameTaken(f"the name {name!r} is taken already", name)
 
 
 def _found(rows: Execute, name: str, access: Access) -> Entry:

@@ -17,7 +17,11 @@ class BadName(DirectoryError):
 
 
 class NameTaken(DirectoryError):
-    """An account or domain of that name exists already."""
+    """An account, a domain or an address of that name exists already. name: that one, where it is known."""
+
+    def __init__(self, message: str, name: str | None = None) -> None:
+        self.name = name
+        super().__init__(message)
 
 
 class UnknownName(DirectoryError):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flaskmail.accounts.drafts import BadField
+from flaskmail.accounts.entries import Exceeds
 from flaskmail.accounts.faults import BadName, BadPassword, DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.errors import ConfigError, RequestError
 
@@ -59,10 +61,14 @@ def of_directory(error: DirectoryError) -> RequestError:
     """The refusal for what the directory says."""
     told = str(error)
     detail = told[:1].upper() + told[1:] + ("" if told.endswith((".", "?", ")")) else ".")
+    if isinstance(error, BadField):
+        return invalid(error.field, error.expected)
+    if isinstance(error, Exceeds):
+        return RequestError(403, detail, extra={"permission": error.permission})
     if isinstance(error, UnknownName):
         return RequestError(404, detail, extra={"error": "notFound", "item": error.name})
     if isinstance(error, NameTaken):
-        return RequestError(409, detail, extra={"error": "fieldAlreadyExists", "field": "name", "value": None})
+        return RequestError(409, detail, extra={"error": "fieldAlreadyExists", "field": "name", "value": error.name})
     if isinstance(error, InUse):
         return RequestError(409, detail, extra={"error": "assertFailed"})
     if isinstance(error, (BadName, BadPassword)):
