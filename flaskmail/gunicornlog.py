@@ -11,6 +11,8 @@ from gunicorn import glogging
 
 from flaskmail.config import Settings, current
 from flaskmail.logs import Handler, Writer
+from flaskmail.logs.secrets import without_secrets
+from flaskmail.web.accesslog import printable
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -24,6 +26,9 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         """Called by gunicorn at the start and after each reload. SystemExit at the start when the access log cannot be opened."""
         super().setup(cfg)
         settings = current()
+        for handler in self.error_log.handlers:
+            if handler.formatter is not None and not isinstance(handler, Handler):
+                handler.setFormatter(_Formatter(self.error_fmt, self.datefmt))
         _keep(self.error_log, settings)
         messages = logging.getLogger("flaskmail")
         messages.setLevel(self.loglevel)
@@ -54,6 +59,20 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         if msg == "Can't connect to %s":
             msg = "Cannot listen on %s: stop the program that does, or name another address (server.bind, gunicorn -b)"
         super().error(msg, *args, **kwargs)
+
+
+class _Formatter(logging.Formatter):
+    """gunicorn's form, without secrets; and what is said in one sentence stands in one line, whoever put a line end into it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """See logging. Messages of gunicorn's own have several lines at times, and nothing of a client's in them."""
+        if record.name.startswith("flaskmail") and not record.message.isprintable():
+            record.message = "".join(one if one.isprintable() else printable(one) for one in record.message)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        return without_secrets(super().format(record))
 
 
 def _keep(logger: logging.Logger, settings: Settings) -> None:

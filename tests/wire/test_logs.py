@@ -96,6 +96,10 @@ def test_each_event_is_one_line_whatever_is_in_it(logged: LiveServer) -> None:
     assert found[0]["event"].startswith('said n19\r\n{"timestamp":"forged"}\x1b[2J\u2028\x7f')
     assert all(0x20 <= octet < 0x7F for line in lines(logged) for octet in line)
     assert all(json.loads(line)["timestamp"] != "forged" for line in lines(logged))
+    # On standard error too.
+    [told] = [one for one in logged.log().split("\n") if "said n7" in one]
+    assert "\\x0d\\x0a{" in told
+    assert "\x1b" not in told
 
 
 def test_no_secret_is_kept(logged: LiveServer) -> None:
@@ -116,6 +120,7 @@ def test_no_secret_is_kept(logged: LiveServer) -> None:
     kept = b"\n".join(lines(logged)).decode()
     assert "ValueError" in kept
     assert secret not in kept
+    assert secret not in logged.log()
     assert basic("alice@example.org", secret).removeprefix("Basic ") not in kept
 
 
