@@ -9,7 +9,23 @@ from importlib import import_module
 
 from flaskmail.management.dispatch import Api
 
-MODULES = ("whoami", "settings", "policy", "domains", "dkim", "dns", "plugins", "storage", "jobs", "logs", "audit")
+MODULES = (
+    "whoami",
+    "account",
+    "credentials",
+    "principals",
+    "settings",
+    "policy",
+    "domains",
+    "dkim",
+    "dns",
+    "oauthclients",
+    "plugins",
+    "storage",
+    "jobs",
+    "logs",
+    "audit",
+)
 """The modules of :mod:`flaskmail.management` with operations, in the order of the documentation; each has a ``resource``."""
 
 

@@ -1,0 +1,457 @@
+"""Principals of every type: people, groups, mailing lists, domains, roles, API keys, in the bodies of the old API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from flaskmail.accounts.domains import Domain
+from flaskmail.accounts.drafts import BadField, Change, Draft
+from flaskmail.accounts.entries import Entry
+from flaskmail.accounts.faults import BadName, UnknownName
+from flaskmail.accounts.permissions import PERMISSIONS, ROLES, TYPES, named
+from flaskmail.accounts.scopes import SCOPES
+from flaskmail.management import domains
+from flaskmail.management.audit import MOMENT, moment
+from flaskmail.management.operation import SELF, Call, Listing, Members, Paged, Query, Resource
+from flaskmail.management.refusals import conflict, invalid, unsupported
+
+resource = Resource("principals", "People, groups, mailing lists, domains, roles and API keys.")
+
+Type = Literal["individual", "group", "list", "domain", "role", "apiKey"]
+Name = Annotated[str, Meta(min_length=1, max_length=320)]
+Text = Annotated[str, Meta(max_length=1000)]
+Texts = Annotated[list[str], Meta(max_length=10_000)] | Text
+"""Several texts, or one by itself."""
+Quota = Annotated[int, Meta(ge=0, lt=2**53)]
+
+STORED = ("individual", "group", "list", "role", "apiKey")
+"""The types that are no domains."""
+
+
+def _any(action: str) -> tuple[str, ...]:
+    return tuple(named(type, action) for type in TYPES)
+
+
+class PrincipalInfo(Struct, rename="camel", omit_defaults=False):
+    """A principal; ``fields`` of a list leaves members out. id: the accountId of people; a domain's is its name. quota: octets, 0
+    for the server's default; usedQuota: octets in the account, where one principal is asked for. emails: the name first. domain:
+    to which it belongs, null for the whole server. lastUsed: the day a key was last used."""
+
+    id: str
+    type: Type
+    name: str
+    description: str | UnsetType = UNSET
+    quota: int | UnsetType = UNSET
+    used_quota: int | UnsetType = UNSET
+    emails: list[str] | UnsetType = UNSET
+    urls: list[str] | UnsetType = UNSET
+    member_of: list[str] | UnsetType = UNSET
+    lists: list[str] | UnsetType = UNSET
+    members: list[str] | UnsetType = UNSET
+    external_members: list[str] | UnsetType = UNSET
+    roles: list[str] | UnsetType = UNSET
+    enabled_permissions: list[str] | UnsetType = UNSET
+    disabled_permissions: list[str] | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+    domain: str | UnsetType | None = UNSET
+    created: str | UnsetType = UNSET
+    expires: str | UnsetType | None = UNSET
+    allowed_networks: list[str] | UnsetType | None = UNSET
+    last_used: str | UnsetType | None = UNSET
+
+
+class PrincipalQuery(Paged, kw_only=True):
+    """Which principals."""
+
+    filter: Annotated[str, Meta(max_length=300, description="Stands in a name, an address or the description.")] = ""
+    types: Annotated[tuple[Type, ...], Meta(description="Of which types; all that you may list without it.")] = ()
+    fields: Annotated[tuple[str, ...], Meta(max_length=40, description="Members wanted beside id, type and name.")] = ()
+    count: Annotated[bool, Meta(description="Only count them.")] = False
+
+
+class NewPrincipal(Members):
+    """A principal to make. name: an address of individuals, groups and lists. quota: octets, 0 for the server's default. secrets:
+    the password of an individual, at most one. roles: ``user`` for individuals when it is not there. domain: of a role or a key,
+    to which it belongs; otherwise your own, or the whole server. Of keys: expires, and the networks from which alone they
+    count."""
+
+    type: Type
+    name: Name
+    description: Text | None = None
+    quota: Quota | None = None
+    secrets: Texts = []
+    emails: Texts = []
+    urls: Texts = []
+    member_of: Texts = []
+    lists: Texts = []
+    members: Texts = []
+    external_members: Texts = []
+    roles: Texts | UnsetType = UNSET
+    enabled_permissions: Texts = []
+    disabled_permissions: Texts = []
+    disabled: bool = False
+    domain: Name | None = None
+    expires: Annotated[str, Meta(max_length=40, extra_json_schema=MOMENT)] | None = None
+    allowed_networks: Texts | None = None
+
+
+class NewKey(Struct):
+    """An API key that was made. secret: what clients send as ``Authorization: Bearer``; it is not shown again."""
+
+    id: str
+    name: str
+    secret: str
+
+
+class Step(Members):
+    """One change of a principal. field: a member of NewPrincipal but type and domain. value: for set, what the member is; for the
+    other two, one text."""
+
+    action: Literal["set", "addItem", "removeItem"]
+    field: Annotated[str, Meta(max_length=100)]
+    value: Any = None
+
+
+class BulkQuery(Query, kw_only=True):
+    """Which principals to delete."""
+
+    type: Type
+    filter: Annotated[str, Meta(max_length=300, description="Stands in a name, an address or the description.")] = ""
+    confirm: Annotated[bool, Meta(description="Has to be true.")] = False
+
+
+class Described(Struct):
+    """A name and what it stands for."""
+
+    name: str
+    description: str
+
+
+class BuiltIn(Struct):
+    """A built-in role."""
+
+    name: str
+    permissions: list[str]
+
+
+class Rights(Struct):
+    """What can be granted: permissions, the built-in roles, and scopes of credentials that are no JMAP capabilities."""
+
+    permissions: list[Described]
+    roles: list[BuiltIn]
+    scopes: list[Described]
+
+
+@resource.operation("GET", "/permission", "permission.list", permissions=(SELF,), answer=Rights)
+def permissions(call: Call) -> Rights:
+    """List every permission, built-in role and scope with what it allows."""
+    return Rights(
+        [Described(name, text) for name, text in sorted(PERMISSIONS.items())],
+        [BuiltIn(name, sorted(held)) for name, held in ROLES.items()],
+        [Described(name, text) for name, text in SCOPES.items()],
+    )
+
+
+@resource.operation(
+    "GET",
+    "/principal",
+    "principal.list",
+    permissions=_any("list"),
+    query=PrincipalQuery,
+    answer=Listing[PrincipalInfo],
+)
+def principals(call: Call, query: PrincipalQuery) -> Listing[PrincipalInfo]:
+    """List principals by name, domains first."""
+    unknown = set(query.fields) - set(_WIRE)
+    if unknown:
+        raise invalid("fields", f"members of a principal are wanted: {', '.join(_WIRE)}", min(unknown))
+    for type in query.types:
+        call.require(named(type, "list"))
+    types = {type for type in query.types or TYPES if call.access.may(named(type, "list"))}
+    start, end = query.span
+    left = None if end is None else end - start
+    items: list[PrincipalInfo] = []
+    total = 0
+    directory, access = call.server.directory, call.access
+    if "domain" in types:
+        found, total = directory.domains.page(query.filter, start=start, limit=left, within=access.domain)
+        items = [_domain_info(one) for one in found]
+        left = None if left is None else left - len(items)
+    entries, more = directory.entries.page(
+        access, types - {"domain"}, query.filter, start=max(0, start - total), limit=left
+    )
+    items += [_info(one) for one in entries]
+    if query.count:
+        items = []
+    elif query.fields:
+        items = [_only(one, query.fields) for one in items]
+    return Listing(items=items, total=total + more)
+
+
+@resource.operation(
+    "POST",
+    "/principal",
+    "principal.create",
+    permissions=_any("create"),
+    body=NewPrincipal,
+    answer=str | NewKey,
+    refuses={
+        404: "There is no such domain, or it is not yours.",
+        409: "The name or an address is taken.",
+        403: "A permission is missing, or the principal would have more permissions than you.",
+    },
+    example={
+        "type": "individual",
+        "name": "alice@example.org",
+        "description": "Alice",
+        "secrets": ["correct horse battery"],
+    },
+)
+def create(call: Call, body: NewPrincipal) -> str | NewKey:
+    """Make a principal; its id.
+
+    Of an API key also its secret, which is shown this once. Only the password of an individual can be given."""
+    _allow(call, body.type, "create", body.name)
+    if body.type == "domain":
+        _refuse_beyond(body, {"type", "name", "description"})
+        return domains.create(call, domains.NewDomain(name=body.name, description=body.description or "")).name
+    secrets = _texts(body.secrets)
+    password = None
+    if secrets:
+        password = _password(body.type, secrets)
+    # Whoever acts in one domain makes things of that domain.
+    domain = body.domain if body.domain is not None or body.type not in ("role", "apiKey") else call.access.domain
+    draft = Draft(
+        type=body.type,
+        name=body.name,
+        description=body.description or "",
+        quota=body.quota or None,
+        emails=_texts(body.emails),
+        urls=_texts(body.urls),
+        member_of=_texts(body.member_of),
+        lists=_texts(body.lists),
+        members=_texts(body.members),
+        external_members=_texts(body.external_members),
+        roles=(("user",) if body.type == "individual" else ())
+        if isinstance(body.roles, UnsetType)
+        else _texts(body.roles),
+        enabled_permissions=_texts(body.enabled_permissions),
+        disabled_permissions=_texts(body.disabled_permissions),
+        disabled=body.disabled,
+        domain=domain,
+        expires=expiry(body.expires),
+        networks=None if body.allowed_networks is None else _texts(body.allowed_networks),
+    )
+    entry, key = call.server.create_principal(draft, call.access, password)
+    return entry.id if key is None else NewKey(entry.id, entry.draft.name, key)
+
+
+@resource.operation(
+    "DELETE",
+    "/principal",
+    "principal.delete.all",
+    permissions=_any("delete"),
+    query=BulkQuery,
+    answer=int,
+    refuses={409: "One of them is in use, or is yourself; those before it are deleted already."},
+)
+def delete_all(call: Call, query: BulkQuery) -> int:
+    """Delete all principals of a type that a filter finds, with their mail; how many they were."""
+    call.require(named(query.type, "delete"))
+    if not query.confirm:
+        raise invalid("confirm", "write confirm=true: this deletes everything that the filter finds")
+    directory = call.server.directory
+    if query.type == "domain":
+        names = [one.name for one in directory.domains.page(query.filter, within=call.access.domain)[0]]
+    else:
+        found, _ = directory.entries.page(call.access, (query.type,), query.filter)
+        names = [one.id for one in found if not one.principal.admin]
+    for name in names:
+        delete(call, name)
+    call.changed = {"deleted": names}
+    return len(names)
+
+
+@resource.operation("GET", "/principal/{name}", "principal.get", permissions=_any("get"), answer=PrincipalInfo)
+def principal(call: Call, name: str) -> PrincipalInfo:
+    """See a principal, by its name or id."""
+    found = _find(call, name)
+    if isinstance(found, Domain):
+        _allow(call, "domain", "get", found.name)
+        return _domain_info(found)
+    _allow(call, found.draft.type, "get", found.draft.name)
+    info = _info(found)
+    if found.principal.has_mail:
+        with call.server.store.read(found.id) as reader:
+            info.used_quota = reader.used()
+    return info
+
+
+@resource.operation(
+    "PATCH",
+    "/principal/{name}",
+    "principal.update",
+    permissions=_any("update"),
+    body=Annotated[list[Step], Meta(max_length=1000)],
+    refuses={
+        409: "The name or an address is taken.",
+        403: "A permission is missing, or the principal has or would have more permissions than you.",
+    },
+    example=[{"action": "addItem", "field": "emails", "value": "alice.smith@example.org"}],
+)
+def update(call: Call, name: str, body: Sequence[Step]) -> None:
+    """Change a principal; all steps or none.
+
+    ``set`` of ``secrets`` gives an individual another password, which ends its sessions in browsers."""
+    found = _find(call, name)
+    if isinstance(found, Domain):
+        _allow(call, "domain", "update", found.name)
+        for step in body:
+            if (step.action, step.field) != ("set", "description") or not isinstance(step.value, str):
+                raise invalid(step.field, "of a domain only the description can be set")
+            domains.update(call, found.name, domains.ChangedDomain(description=step.value))
+        return
+    _allow(call, found.draft.type, "update", found.draft.name)
+    changes: list[Change] = []
+    hashed = None
+    for step in body:
+        if step.field == "secrets":
+            if step.action == "removeItem":
+                raise unsupported("A password can be replaced, not removed; app passwords are removed under /account.")
+            given = step.value if isinstance(step.value, list) else [step.value]
+            hashed = call.server.directory.passwords.hash(_password(found.draft.type, given))
+        else:
+            value = expiry(step.value) if step.field == "expires" and isinstance(step.value, str) else step.value
+            changes.append(Change(step.action, step.field, value))
+    call.server.directory.entries.update(found.id, changes, call.access, password=hashed)
+
+
+@resource.operation(
+    "DELETE",
+    "/principal/{name}",
+    "principal.delete",
+    permissions=_any("delete"),
+    refuses={
+        409: "It is in use, or yourself.",
+        403: "A permission is missing, or the principal has more permissions than you.",
+    },
+)
+def delete(call: Call, name: str) -> None:
+    """Delete a principal, with its credentials and all its mail, for good."""
+    found = _find(call, name)
+    if isinstance(found, Domain):
+        _allow(call, "domain", "delete", found.name)
+        return domains.delete(call, found.name)
+    _allow(call, found.draft.type, "delete", found.draft.name)
+    if found.id == call.principal.id:
+        raise conflict("Nobody deletes himself: somebody else has to do that.")
+    call.server.delete_principal(found.id, call.access)
+    return None
+
+
+# ----
+_WIRE = (
+    "id",
+    "type",
+    "name",
+    *(name for name in PrincipalInfo.__struct_encode_fields__ if name not in ("id", "type", "name", "usedQuota")),
+)
+_ATTRIBUTES = dict(zip(PrincipalInfo.__struct_encode_fields__, PrincipalInfo.__struct_fields__, strict=True))
+
+
+def _find(call: Call, name: str) -> Entry | Domain:
+    try:
+        return call.server.directory.entries.find(name, call.access)
+    except UnknownName:
+        try:
+            return call.server.directory.domains.get(name, within=call.access.domain)
+        except (UnknownName, BadName):
+            pass
+        raise
+
+
+def _allow(call: Call, type: str, action: str, name: str) -> None:
+    call.server.authorize(call.principal, named(type, action), {"type": type, "name": name})
+
+
+def _texts(given: list[str] | str) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _password(type: str, given: Sequence[Any]) -> str:
+    if type == "apiKey":
+        raise BadField("secrets", "the server makes the secret of an API key and answers it")
+    if type != "individual":
+        raise BadField("secrets", f"a principal of type {type} does not sign in")
+    if len(given) != 1 or not isinstance(given[0], str):
+        raise BadField("secrets", "one password is wanted")
+    if given[0].startswith("$"):
+        # What the old API took as a hash must not become a password that nobody knows.
+        raise BadField("secrets", "the password itself is wanted, which does not begin with $, not a hash of it")
+    return given[0]
+
+
+def expiry(text: str | None) -> int | None:
+    """Seconds since 1970 of the moment at which a credential ends; None for never. RequestError 400 or BadField."""
+    found = moment("expires", text)
+    if found is None:
+        return None
+    if found <= datetime.now(UTC).timestamp():
+        raise BadField("expires", "a time to come is wanted")
+    return int(found)
+
+
+def _refuse_beyond(body: NewPrincipal, wanted: set[str]) -> None:
+    for name, attribute in zip(body.__struct_encode_fields__, body.__struct_fields__, strict=True):
+        if name not in wanted and getattr(body, attribute) not in (None, [], "", False, 0, UNSET):
+            raise BadField(name, "a domain has no such member")
+
+
+def _domain_info(one: Domain) -> PrincipalInfo:
+    return PrincipalInfo(
+        id=one.name, type="domain", name=one.name, description=one.description, domain=one.name, created=one.created
+    )
+
+
+def _info(entry: Entry) -> PrincipalInfo:
+    draft, principal = entry.draft, entry.principal
+    addressed = draft.type not in ("role", "apiKey") and principal.domain is not None
+    is_key = draft.type == "apiKey"
+    return PrincipalInfo(
+        id=entry.id,
+        type=draft.type,
+        name=draft.name,
+        description=draft.description,
+        quota=draft.quota or 0,
+        emails=[draft.name, *draft.emails] if addressed else [],
+        urls=list(draft.urls),
+        member_of=list(draft.member_of),
+        lists=list(draft.lists),
+        members=list(draft.members),
+        external_members=list(draft.external_members),
+        roles=list(draft.roles),
+        enabled_permissions=list(draft.enabled_permissions),
+        disabled_permissions=list(draft.disabled_permissions),
+        disabled=draft.disabled,
+        domain=principal.domain,
+        created=entry.created,
+        expires=date_of(draft.expires) if is_key else UNSET,
+        allowed_networks=(None if draft.networks is None else list(draft.networks)) if is_key else UNSET,
+        last_used=entry.used if is_key else UNSET,
+    )
+
+
+def _only(info: PrincipalInfo, fields: Sequence[str]) -> PrincipalInfo:
+    few = PrincipalInfo(id=info.id, type=info.type, name=info.name)
+    for name in fields:
+        setattr(few, _ATTRIBUTES[name], getattr(info, _ATTRIBUTES[name]))
+    return few
+
+
+def date_of(moment: int | None) -> str | None:
+    """Seconds since 1970 as a UTCDate."""
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
