@@ -40,7 +40,7 @@ SCOPE = f"openid offline_access profile email urn:ietf:params:jmap:core {MAIL}"
 
 @dataclass
 class Site:
-    """issuer: nginx's base URL; authority: the file with its certificate authority; secret: of the client "web"; "app" has none."""
+    """issuer: nginx's base URL; authority: the file with its authority; secret: of the client "web"; "app" has none."""
 
     server: LiveServer
     issuer: str
