@@ -19,7 +19,7 @@ from flaskmail.config import Settings, adopt, diff, load, merge
 from flaskmail.config.loading import STORED
 from flaskmail.errors import ConfigError, FlaskmailError, StoreError
 from flaskmail.gunicornworker import PatientSocket
-from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
+from flaskmail.policy import plan
 
 _WORKERS = {"gthread": "flaskmail.gunicornworker.Worker"}
 
@@ -154,7 +154,11 @@ def when_ready(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """A hook of gunicorn's, in a new worker: connections of load balancers begin with a PROXY header."""
-    networks = sockets.balancers(settings.server.listeners())
+    listeners = settings.server.listeners()
+    networks = None
+    if any(listener.proxy.trusted_networks for listener in listeners.values()):
+        own = getattr(server.app.wsgi(), "extensions", {}).get("flaskmail")
+        networks = sockets.balancers(listeners, plan.networks_at_hand(settings, own))
     if networks is not None:
         from flaskmail.gunicornproxy import install
 

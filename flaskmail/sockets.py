@@ -31,7 +31,8 @@ PLACE = "flaskmail.place"
 """Key of the WSGI environ: the Place, for a request that was not accepted at all."""
 
 _ids: dict[tuple[str, int | None], str] = {}
-_refused: dict[str, tuple[str, ...]] = {}
+_served: Mapping[str, frozenset[str]] = {}
+_without_passwords: frozenset[str] = frozenset()
 
 
 def opened(sockets: Iterable[tuple[Address, str]], listeners: Mapping[str, Listener]) -> None:
@@ -44,12 +45,11 @@ def opened(sockets: Iterable[tuple[Address, str]], listeners: Mapping[str, Liste
 
 
 def serve(listeners: Mapping[str, Listener]) -> None:
-    """Says what the listeners serve, and replaces what was said before."""
-    _refused.clear()
-    for name, listener in listeners.items():
-        refused = tuple(path for group, paths in GROUPS.items() if group not in listener.routes for path in paths)
-        if refused:
-            _refused[name] = refused
+    """Says what the listeners serve and take, and replaces what was said before, for all requests at once."""
+    global _served, _without_passwords
+    # A listener that serves everything is not looked up.
+    _served = {name: frozenset(one.routes) for name, one in listeners.items() if not set(GROUPS) <= set(one.routes)}
+    _without_passwords = frozenset(name for name, listener in listeners.items() if listener.auth.basic is False)
     _place.cache_clear()
 
 
@@ -86,28 +86,58 @@ def place(environ: Mapping[str, Any]) -> Place:
 
 def serves(environ: Mapping[str, Any]) -> bool:
     """Whether the listener that accepted a request serves its path."""
-    if not _refused:
+    if not _served:
         return True
-    refused = _refused.get(place(environ).listener, ())
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return not any(path == prefix or path.startswith(f"{prefix}/") for prefix in refused)
+    served = _served.get(place(environ).listener)
+    return served is None or not served.isdisjoint(
+        groups_of(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+    )
 
 
-def balancers(listeners: Mapping[str, Listener]) -> Networks | None:
-    """The peers whose connections begin with a PROXY header; None for nobody. The loader has seen to it that all listeners
-    say the same."""
+def groups_of(path: str) -> list[str]:
+    """The groups that a path belongs to."""
+    found = [
+        group
+        for group, prefixes in GROUPS.items()
+        if any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+    ]
+    return found or ["plugins"]
+
+
+def takes_passwords(environ: Mapping[str, Any]) -> bool:
+    """Whether the listener that accepted a request takes a name and password, where the server does."""
+    return not _without_passwords or place(environ).listener not in _without_passwords
+
+
+def balancers(listeners: Mapping[str, Listener], named: Mapping[str, Networks] = NAMED) -> Networks | None:
+    """The peers whose connections begin with a PROXY header; None for nobody. named: the names for networks. The loader has seen
+    to it that all listeners say the same."""
     found = Networks()
     for listener in listeners.values():
-        found |= read_networks(listener.proxy.trusted_networks, NAMED)[0]
+        found |= read_networks(listener.proxy.trusted_networks, named)[0]
     return None if found == Networks() else found
 
 
+def unknown_balancers(listeners: Mapping[str, Listener], named: Mapping[str, Networks]) -> Iterator[Problem]:
+    """What is wrong with the networks of balancers. listeners: those of the file; named: as for ``balancers``."""
+    for name, listener in listeners.items():
+        networks = listener.proxy.trusted_networks
+        wrong = read_networks(networks, named)[1]
+        # A balancer that is not known as one could not be heard at all.
+        empty = [(index, text) for index, text in enumerate(networks) if named.get(text) == Networks()]
+        key = f"server.listener.{name}.proxy.trusted-networks"
+        for index, mistake in wrong:
+            yield Problem("settings", f"{key}[{index}]", mistake.found, mistake.expected, mistake.hint)
+        for index, text in empty:
+            yield Problem("settings", f"{key}[{index}]", text, "a name of which a network is known")
+
+
 def check(settings: Settings) -> Iterator[Problem]:
-    """What is wrong with the networks of listeners; the loader of the settings asks."""
+    """What is wrong with the credentials that listeners take; the loader of the settings asks."""
     for name, listener in settings.server.listener.items():
-        for index, mistake in read_networks(listener.proxy.trusted_networks, NAMED)[1]:
-            key = f"server.listener.{name}.proxy.trusted-networks[{index}]"
-            yield Problem("settings", key, mistake.found, mistake.expected, mistake.hint)
+        if listener.auth.basic and not settings.authentication.basic:
+            key = f"server.listener.{name}.auth.basic"
+            yield Problem("settings", key, "true", "authentication.basic = true, with false for the other listeners")
 
 
 CHECKS.append(check)

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 import click
 
 from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, write_json
-from flaskmail.config import load
+from flaskmail.config import Settings, load
 from flaskmail.errors import ConfigError
-from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Type, compile_expression
+from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Function, Type, compile_expression
 from flaskmail.expressions.types import text_of, type_of
-from flaskmail.policy.plan import names
+from flaskmail.policy.plan import functions_at_hand, names
 
 
 @click.command(short_help="Evaluate an expression with the settings.")
@@ -29,14 +29,18 @@ def expression(expression: str, given: tuple[str, ...], machine: bool) -> None:
     try:
         settings = load()
     except ConfigError as error:
-        click.echo("The settings are wrong:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
-        raise SystemExit(MISCONFIGURED) from None
+        _misconfigured(error)
     lookups, warnings = names(settings)
     readable = {**settings.readable(), "server.hostname": lookups["default"]["hostname"]}
     try:
-        compiled = compile_expression(expression, variables=HTTP_TYPES, lookups=lookups, config_get=readable)
+        try:
+            compiled = compile_expression(expression, variables=HTTP_TYPES, lookups=lookups, config_get=readable)
+        except ExpressionError:
+            # A function that is not ours may be a plugin's; without such names nothing of a plugin is run.
+            functions = _functions(settings)
+            compiled = compile_expression(
+                expression, variables=HTTP_TYPES, functions=functions, lookups=lookups, config_get=readable
+            )
         value = compiled.evaluate(variables)
     except ExpressionError as error:
         _refuse(error, machine)
@@ -47,6 +51,20 @@ def expression(expression: str, given: tuple[str, ...], machine: bool) -> None:
         write_json({"type": str(type_of(value)), "value": value})
     else:
         click.echo(f"{type_of(value)}: {_shown(value)}")
+
+
+def _functions(settings: Settings) -> tuple[Function, ...]:
+    try:
+        return functions_at_hand(settings)
+    except ConfigError as error:
+        _misconfigured(error)
+
+
+def _misconfigured(error: ConfigError) -> NoReturn:
+    click.echo("The settings are wrong:", err=True)
+    for problem in error.problems:
+        click.echo(f"  {problem}", err=True)
+    raise SystemExit(MISCONFIGURED) from None
 
 
 def _variables(given: tuple[str, ...]) -> dict[str, Any]:

@@ -13,12 +13,15 @@ from flaskmail.config.declaring import setting
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "jmap": ("/jmap",),
     "api": ("/api",),
-    "admin": ("/admin",),
-    "discovery": ("/.well-known",),
+    "oauth": ("/auth", "/login", "/logout", "/authorize", "/consent", "/device", "/account", "/assets"),
+    "admin": ("/admin", "/assets"),
+    "discovery": ("/.well-known", "/mail/config-v1.1.xml", "/robots.txt"),
     "health": ("/healthz",),
     "metrics": ("/metrics",),
+    "plugins": (),
 }
-"""What a listener may serve: the name of a group, and the paths (with all below them) that belong to it."""
+"""What a listener may serve: the name of a group, and the paths (with all below them) that belong to it; what belongs to no other
+is of "plugins". A path of two groups is served where one of them is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,24 @@ class ListenerProxy:
     trusted_networks: tuple[str, ...] = setting(
         kinds.TEXTS,
         (),
-        "Peers that begin each connection with a PROXY header: networks, addresses, or the names loopback, private and unix. "
-        "From them the header is required, from all others it is refused. Not together with server.http.use-x-forwarded.",
+        "Peers that begin each connection with a PROXY header: networks, addresses, the names loopback, private and unix, or "
+        "names that plugins bring. From them the header is required, from all others it is refused. Not together with "
+        "server.http.use-x-forwarded.",
         example='["10.1.2.0/24"]',
+        live=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerAuth:
+    """Which credentials are taken on this listener."""
+
+    basic: bool | None = setting(
+        kinds.optional(kinds.BOOLEAN),
+        None,
+        "Whether a name and password (HTTP Basic) are accepted here; as authentication.basic, where it is left out. Tokens are "
+        "accepted everywhere.",
+        example="false",
         live=False,
     )
 
@@ -73,13 +91,15 @@ class Listener:
     routes: tuple[str, ...] = setting(
         kinds.choices(*GROUPS),
         tuple(GROUPS),
-        "What is served there; anything else is answered 404. jmap: /jmap/; discovery: /.well-known/; health: /healthz/; the "
-        "others are kept for what lies below /api/, /admin/ and /metrics.",
+        "What is served there; anything else is answered 404. jmap: /jmap/; api: /api/; oauth: signing in, with its pages, "
+        "/auth/, /login, /authorize, /device, /account and so on; admin: /admin/; discovery: /.well-known/, /robots.txt and what "
+        "mail programs look for; health: /healthz/; metrics: /metrics; plugins: every other path.",
         example='["jmap", "discovery"]',
         live=False,
     )
     tls: Tls = Tls()
     proxy: ListenerProxy = ListenerProxy()
+    auth: ListenerAuth = ListenerAuth()
 
 
 Mistake = tuple[str, str, str]

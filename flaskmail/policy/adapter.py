@@ -39,6 +39,7 @@ from flaskmail.policy.leaving import joined
 from flaskmail.policy.leaving import leave as leave
 from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
 from flaskmail.policy.rules import UrlRule
+from flaskmail.sockets import place
 
 log = logging.getLogger("flaskmail.policy")
 
@@ -306,12 +307,15 @@ class HttpPolicy(Gates):
         if "HTTP_SCRIPT_NAME" in environ:
             self._restore_path(environ)
         if not policy.trusts(peer):
-            key = "trusted-proxies" if policy.trust.use else "use-x-forwarded"
+            key = "server.http.trusted-proxies" if policy.trust.use else "server.http.use-x-forwarded"
+            if policy.surroundings.balanced:
+                # Forwarded headers and the PROXY protocol exclude each other.
+                key = f"server.listener.{place(environ).listener}.proxy.trusted-networks"
             self._warn(
                 "untrusted",
                 "%s sent headers about a client that it forwards for; they are ignored. If it is your proxy, set %s",
                 peer or "a peer on a Unix socket",
-                f"server.http.{key}",
+                key,
             )
             return policy.client(peer, scheme, proxied=True)
         client = policy.client(

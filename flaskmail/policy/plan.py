@@ -13,7 +13,7 @@ from flaskmail import builtin
 from flaskmail.config.kinds import Rate
 from flaskmail.config.loading import CHECKS, read_section
 from flaskmail.config.settings import ServerHttp, Settings
-from flaskmail.decisions.addresses import Networks, read_authority, read_networks, read_peer
+from flaskmail.decisions.addresses import NAMED, Networks, read_authority, read_networks, read_peer
 from flaskmail.decisions.client import Claims, Client, Family, Step, Trust, decide_client
 from flaskmail.decisions.cors import PREFLIGHT, Cors, read_cors
 from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
@@ -27,6 +27,7 @@ from flaskmail.plugins import Plugins, load_plugins
 from flaskmail.policy.hooks import Hooks, functions_of, networks_of
 from flaskmail.policy.rules import PORTS, AccessRule, UrlRule
 from flaskmail.server import Server
+from flaskmail.sockets import unknown_balancers
 
 SECTION = "server.http."
 LONGEST_KEY = 256
@@ -41,7 +42,8 @@ class Surroundings:
 
     lookups: what ``key_get`` finds; ``default`` has a ``hostname``. tls: whether the server's own sockets speak TLS. server: the
     Server, or None in another application. readable: what ``config_get`` finds beside that name. plugins, options: the plugins
-    and their tables; folder: where relative paths start from."""
+    and their tables; folder: where relative paths start from. balanced: whether balancers say who the client is, by the PROXY
+    protocol."""
 
     lookups: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {"hostname": "localhost"}})
     tls: bool = False
@@ -50,6 +52,7 @@ class Surroundings:
     plugins: Plugins | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: Path = Path()
+    balanced: bool = False
 
     def facts(self, settings: ServerHttp) -> Facts:
         """What plugins may know while the policy is made."""
@@ -248,6 +251,7 @@ def of_settings(settings: Settings, server: Server | None = None) -> Policy:
         None if server is None else server.plugins,
         settings.plugins.options,
         settings.folder,
+        any(listener.proxy.trusted_networks for listener in settings.server.listeners().values()),
     )
     policy = build(settings.server.http, surroundings)
     if policy.url.constant is None:
@@ -298,16 +302,42 @@ def check(settings: Settings) -> Iterator[Problem]:
     lookups = _lookups(settings, settings.lookup.default.hostname or "localhost")
     surroundings = Surroundings(lookups, readable=settings.readable())
     problems = _examine(settings.server.http, surroundings, SECTION)[1]
-    if problems:
+    balancers = list(unknown_balancers(settings.server.listener, NAMED))
+    if problems or balancers:
         # A name that is not ours may be a plugin's; without such names nothing of a plugin is run to read settings.
-        paths, disabled, options = settings.plugins.paths, settings.plugins.disabled, settings.plugins.options
         try:
-            plugins = load_plugins(builtin.PLUGINS, paths, disabled=disabled, configured=options)
-            surroundings = replace(surroundings, plugins=plugins, options=options, folder=settings.folder)
+            surroundings = _with_plugins(settings, surroundings)
+            named = networks_of(surroundings.plugins, surroundings.facts(settings.server.http))
             problems = _examine(settings.server.http, surroundings, SECTION)[1]
+            balancers = list(unknown_balancers(settings.server.listener, named))
         except ConfigError as error:
             problems += error.problems
     yield from problems
+    yield from balancers
+
+
+def _with_plugins(settings: Settings, surroundings: Surroundings) -> Surroundings:
+    """With the plugins that the settings name. ConfigError when one does not load."""
+    paths, disabled, options = settings.plugins.paths, settings.plugins.disabled, settings.plugins.options
+    plugins = load_plugins(builtin.PLUGINS, paths, disabled=disabled, configured=options)
+    return replace(surroundings, plugins=plugins, options=options, folder=settings.folder)
+
+
+def functions_at_hand(settings: Settings) -> tuple[Function, ...]:
+    """The functions that plugins bring to the expressions of these settings. ConfigError when a plugin fails."""
+    surroundings = _with_plugins(settings, Surroundings(readable=settings.readable()))
+    return functions_of(surroundings.plugins, surroundings.facts(settings.server.http))
+
+
+def networks_at_hand(settings: Settings, server: Server | None = None) -> Mapping[str, Networks]:
+    """The names for networks under these settings. server: whose plugins count, None to load those that the settings name.
+    ConfigError when a plugin fails."""
+    surroundings = Surroundings(server=server, options=settings.plugins.options, folder=settings.folder)
+    if server is not None:
+        surroundings = replace(surroundings, plugins=server.plugins)
+    else:
+        surroundings = _with_plugins(settings, surroundings)
+    return networks_of(surroundings.plugins, surroundings.facts(settings.server.http))
 
 
 CHECKS.append(check)

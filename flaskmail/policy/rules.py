@@ -165,7 +165,7 @@ class UrlRule:
             # A URL as it stands is no expression.
             value = rules
         elif rules is not None:
-            self.rule = Rule(rules, lookups, readable)
+            self.rule = Rule(rules, lookups, readable, functions)
             value = self.rule.constant
         if value is not None:
             try:

@@ -15,6 +15,7 @@ from flaskmail import sockets
 from flaskmail.accounts.principals import Principal
 from flaskmail.decisions.addresses import is_host_header
 from flaskmail.errors import RequestError, StoreError
+from flaskmail.hookvalues import Credentials
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY, base_url_without_policy
 from flaskmail.policy.hooks import request_of
@@ -49,7 +50,8 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
         def metadata() -> str | None:
             return resource_metadata(server, base_url(server, environ, ""), request.path)
 
-        return problems.refused(error, server.settings.authentication.basic, metadata)
+        basic = server.settings.authentication.basic and sockets.takes_passwords(environ)
+        return problems.refused(error, basic, metadata)
 
     target.before_request(begin)
     target.after_request(accesslog.note)
@@ -84,7 +86,10 @@ def who(server: Server, environ: Environ) -> Principal:
     """The principal of a request. Raises RequestError 400, 401, 429 or 503."""
     policy: HttpPolicy | None = environ.get(POLICY)
     address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
-    principal = server.authenticate(environ.get("HTTP_AUTHORIZATION"), address, lambda: request_of(environ))
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    if not sockets.takes_passwords(environ) and Credentials(authorization).scheme == "basic":
+        raise RequestError(401, "Passwords are not accepted here. Use a token (Bearer).")
+    principal = server.authenticate(authorization, address, lambda: request_of(environ))
     environ[accesslog.ACCOUNT] = principal.name
     if policy is not None:
         policy.spend_account(environ, principal)

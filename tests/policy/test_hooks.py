@@ -313,6 +313,10 @@ def test_hook_expression_functions() -> None:
     one = [plugin("expression_functions", shout)]
     assert ask(one, "/x", settings={"allowed-endpoint": rule}).status == 404
     assert ask(one, settings={"allowed-endpoint": rule}).status == 200
+    app = bare_app()
+    url = {"url": "'https://' + shout(method) + '.example'", "https-redirect": True}
+    HttpPolicy(app, url, one, tls=True)
+    assert Answered(app, environ_of({}, "/x")).all("Location") == ["https://get.example/x"]
     with pytest.raises(ConfigError, match="shout"):
         ask([], settings={"allowed-endpoint": rule})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import struct
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from flaskmail import sockets
 from flaskmail.config import Settings, declarations, diff, documents, load, merge
-from flaskmail.config.listening import Listener, ListenerProxy
+from flaskmail.config.listening import Listener, ListenerAuth, ListenerProxy
 from flaskmail.decisions.proxyprotocol import SIGNATURE, Passed, read_header
 from flaskmail.errors import ConfigError
+from flaskmail.policy.plan import networks_at_hand
+from flaskmail.testing import make_server
 
 
 @pytest.fixture
@@ -38,6 +41,33 @@ class TestSettings:
         assert name == "default"
         assert listener.bind == ("127.0.0.1:1",)
         assert listener.tls.certificate.name == "a.pem"
+
+    def test_names_of_balancers_may_be_those_of_plugins(self, write, tmp_path):
+        (tmp_path / "named.py").write_text(
+            "from flaskmail.hookspecs import hookimpl\n\n\n@hookimpl\ndef trusted_networks():\n"
+            "    return {'balancers': ['192.0.2.0/28'], 'nobody': []}\n"
+        )
+        text = (
+            'plugins.paths = ["named.py"]\n'
+            'server.listener.a = { bind = "127.0.0.1:1", proxy.trusted-networks = ["10.0.0.1", "balancers"] }\n'
+        )
+        settings = load(write(text), {})
+        networks = sockets.balancers(settings.server.listeners(), networks_at_hand(settings))
+        assert [ipaddress.ip_address(one) in networks for one in ("10.0.0.1", "192.0.2.15", "192.0.2.16")] == [
+            True,
+            True,
+            False,
+        ]
+        key = "server.listener.a.proxy.trusted-networks[1]"
+        for name, told in (("balancer", "balancers"), ("nobody", "a network is known")):
+            assert told in problems(write(text.replace("balancers", name)))[key]
+        assert list(problems(write(text.partition("\n")[2]))) == [key]
+
+    def test_a_listener_cannot_take_passwords_that_the_server_refuses(self, write):
+        text = 'authentication.basic = false\nserver.listener.a = { bind = "127.0.0.1:1", auth.basic = true }\n'
+        assert "authentication.basic = true" in problems(write(text))["server.listener.a.auth.basic"]
+        for good in (text.replace("basic = true", "basic = false"), text.partition("\n")[2]):
+            load(write(good), {})
 
     def test_by_default_only_this_machine_is_listened_to(self):
         assert [one.bind for one in Settings().server.listeners().values()] == [("127.0.0.1:8080",)]
@@ -185,11 +215,65 @@ class TestPlaces:
 
         assert serves(("127.0.0.1", 1), "/jmap/")
         assert serves(("192.0.2.1", 2), "/healthz/live")
-        assert serves(("192.0.2.1", 2), "/elsewhere")
+        assert not serves(("192.0.2.1", 2), "/elsewhere")
         assert not serves(("192.0.2.1", 2), "/jmap")
         assert not serves(("192.0.2.1", 2), "/jmap/session")
         assert not serves(("192.0.2.1", 2), "/session", "/jmap")
+        assert serves(("127.0.0.1", 1), "/elsewhere")
+        assert not serves(("192.0.2.1", 2), "/healthzz")
+        # What is said anew counts from the next request on.
+        sockets.serve({"a": listeners["a"], "b": Listener(routes=("plugins",))})
         assert serves(("192.0.2.1", 2), "/jmapper")
+        assert not serves(("192.0.2.1", 2), "/healthz/live")
+
+    @pytest.mark.parametrize(
+        ("path", "groups"),
+        [
+            ("/jmap/", ["jmap"]),
+            ("/api/principal", ["api"]),
+            ("/auth/token", ["oauth"]),
+            ("/authorize", ["oauth"]),
+            ("/account/password", ["oauth"]),
+            ("/accounts", ["plugins"]),
+            ("/assets/style.css", ["oauth", "admin"]),
+            ("/.well-known/jmap", ["discovery"]),
+            ("/mail/config-v1.1.xml", ["discovery"]),
+            ("/mail/", ["plugins"]),
+            ("/robots.txt", ["discovery"]),
+            ("/metrics/prometheus", ["metrics"]),
+            ("/", ["plugins"]),
+            ("", ["plugins"]),
+        ],
+    )
+    def test_every_path_belongs_to_a_group(self, path, groups):
+        assert sockets.groups_of(path) == groups
+
+    def test_a_path_of_two_groups_is_served_where_one_is(self):
+        for routes, served in ((("admin",), True), (("oauth",), True), (("jmap", "plugins"), False)):
+            sockets.opened([(("127.0.0.1", 1), "a")], {"a": Listener(routes=routes)})
+            environ = {"gunicorn.socket": Socket(("127.0.0.1", 1)), "PATH_INFO": "/assets/x"}
+            assert sockets.serves(environ) is served
+
+    def test_the_server_has_no_route_outside_of_its_groups(self):
+        with make_server() as made:
+            rules = {rule.rule for rule in made.app.url_map.iter_rules()}
+        assert {rule for rule in rules if sockets.groups_of(rule) == ["plugins"]} == set()
+        assert {group for rule in rules for group in sockets.groups_of(rule)} >= {
+            "jmap",
+            "oauth",
+            "discovery",
+            "health",
+        }
+
+    def test_which_listeners_take_passwords(self):
+        listeners = {
+            "a": Listener(),
+            "b": Listener(auth=ListenerAuth(basic=False)),
+            "c": Listener(auth=ListenerAuth(True)),
+        }
+        sockets.opened([(("127.0.0.1", port), name) for port, name in enumerate(listeners, 1)], listeners)
+        taken = [sockets.takes_passwords({"gunicorn.socket": Socket(("127.0.0.1", port))}) for port in (1, 2, 3)]
+        assert taken == [True, False, True]
 
     def test_without_anything_said_there_is_one_listener(self):
         assert sockets.place({"SERVER_PORT": "8080"}) == sockets.Place("default", None, 8080)

@@ -61,7 +61,7 @@ BALANCED = 'server.workers = 1\nserver.listener.a = { bind = "127.0.0.1:1", prox
 
 @pytest.fixture(scope="module")
 def ports():
-    return free_ports(2)
+    return free_ports(3)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def routed(ports, tmp_path_factory):
         "server.http.url = \"'http://' + listener + '.example:' + local_port\"\n"
         f'server.listener.mail = {{ bind = ["127.0.0.1:{ports[0]}", "unix:mail.sock"], routes = ["jmap", "health"] }}\n'
         f'server.listener.start = {{ bind = "127.0.0.1:{ports[1]}", routes = ["discovery"] }}\n'
+        f'server.listener.tokens = {{ bind = "127.0.0.1:{ports[2]}", auth.basic = false }}\n'
     )
     with live_server(config, folder=tmp_path_factory.mktemp("routes"), bind=()) as server:
         yield server
@@ -119,6 +120,28 @@ class TestRoutes:
             found.append(json.loads(connection.getresponse().read())["apiUrl"])
             connection.close()
         assert found == [f"http://mail.example:{ports[0]}/jmap/", f"http://start.example:{ports[1]}/jmap/"]
+
+    def test_a_listener_may_take_tokens_only(self, routed, ports):
+        made = routed.cli("account", "create", "bob@example.org", "--password-stdin", input=f"{PASSWORD}\n")
+        assert made.returncode == 0, made
+        token = routed.cli("token", "create", "bob@example.org", "--name", "t").stdout.split()[-1]
+
+        def ask_for(port, authorization):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request(
+                "GET", "/jmap/session", headers={"Authorization": authorization} if authorization else {}
+            )
+            response = connection.getresponse()
+            response.read()
+            connection.close()
+            return response.status, {one.split()[0] for one in response.headers.get_all("WWW-Authenticate") or ()}
+
+        password = basic("bob@example.org")
+        assert ask_for(ports[0], password) == (200, set())
+        for refused in (password, password.replace("Basic", "BASIC"), None):
+            assert ask_for(ports[2], refused) == (401, {"Bearer"})
+        assert ask_for(ports[0], None) == (401, {"Bearer", "Basic"})
+        assert ask_for(ports[2], f"Bearer {token}") == (200, set())
 
     def test_a_unix_socket_belongs_to_its_listener(self, routed):
         for path, status in (("/jmap/session", b"401"), ("/.well-known/jmap", b"404")):
@@ -203,6 +226,25 @@ class TestProxyProtocol:
             assert sock.recv(1000).startswith(b"HTTP/1.1 404")
         [words] = logged(balanced, "/forged")
         assert (words[1], words[3]) == ("203.0.113.9", "http")
+
+
+def test_balancers_may_be_named_by_a_plugin(tmp_path):
+    (tmp_path / "named.py").write_text(
+        "from flaskmail.hookspecs import hookimpl\n\n\n@hookimpl\ndef trusted_networks():\n"
+        "    return {'balancers': ['127.0.0.2']}\n"
+    )
+    config = 'plugins.paths = ["named.py"]\n' + BALANCED.replace("127.0.0.2", "balancers")
+    with live_server(config, folder=tmp_path, source="127.0.0.9") as server:
+        with connect(server.port, "127.0.0.2") as sock:
+            sock.sendall(V2)
+            assert ask(sock, "/passed") == b"404"
+        with connect(server.port, "127.0.0.3") as sock:
+            sock.sendall(b"GET /other HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 404")
+        assert [words[1] for words in logged(server, "/passed")] == ["203.0.113.9"]
+        assert [words[1] for words in logged(server, "/other")] == ["127.0.0.3"]
+        # Not the headers' key: the two do not go together.
+        assert "set server.listener.a.proxy.trusted-networks" in server.log()
 
 
 def test_the_header_comes_before_tls(tmp_path):
