@@ -12,7 +12,7 @@ from flaskmail.accounts.faults import BadName
 from flaskmail.decisions.dnsrecords import PublicKey, dkim_record
 from flaskmail.errors import RequestError
 from flaskmail.management.dns import DnsRecord, shown
-from flaskmail.management.domains import DomainName, found
+from flaskmail.management.domains import DomainName, found, written
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import exists, invalid
 
@@ -47,8 +47,12 @@ class NewKey(Members):
 
     domain: DomainName
     algorithm: Literal["Rsa", "Ed25519", "rsa", "ed25519"] = "Rsa"
-    id: Annotated[str, Meta(pattern=f"^{ID}$")] | None = None
-    selector: Annotated[str, Meta(pattern=rf"^{_LABEL}(?:\.{_LABEL})*$", max_length=240)] | None = None
+    # Told here; that they fit is checked where people are given a sentence.
+    id: Annotated[str, Meta(extra_json_schema={"pattern": f"^{ID}$"})] | None = None
+    selector: (
+        Annotated[str, Meta(min_length=1, max_length=240, extra_json_schema={"pattern": rf"^{_LABEL}(?:\.{_LABEL})*$"})]
+        | None
+    ) = None
 
 
 def _info(key: DkimKey) -> KeyInfo:
@@ -97,7 +101,7 @@ def create(call: Call, body: NewKey) -> None:
     """Make a DKIM key.
 
     GET /dns/records/{domain} has its DNS record from then on."""
-    domain = found(call, body.domain).name
+    domain = found(call, written("domain", body.domain)).name
     algorithm: Algorithm = "rsa" if body.algorithm.lower() == "rsa" else "ed25519"
     if call.access.domain is not None and body.id is not None and not is_own_id(body.id, domain):
         # Ids are one set for all domains; whoever reaches one domain learns nothing of the others by trying ids.

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from flaskmail.accounts.domains import Domain
 from flaskmail.accounts.faults import BadName, NameTaken
+from flaskmail.accounts.names import domain_name
 from flaskmail.errors import RequestError
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
-from flaskmail.management.refusals import exists, not_found
+from flaskmail.management.refusals import exists, invalid, not_found
 
 resource = Resource("domains", "The mail domains that the server knows.")
 
 Text = Annotated[str, Meta(max_length=1000)]
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = rf"^(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}$"
 DomainName = Annotated[
     str,
     Meta(
-        pattern=rf"^(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}$",
+        min_length=1,
         max_length=253,
         description="A domain; international names by their A-labels (xn--…).",
+        # Told here and checked by ``written``, whose sentences people understand.
+        extra_json_schema={"pattern": _NAME},
     ),
 ]
 
@@ -56,6 +61,17 @@ class ChangedDomain(Members):
     """What changes."""
 
     description: Text
+
+
+def written(member: str, name: str) -> str:
+    """A DomainName in lower case. RequestError 400 that names the member when it is none."""
+    try:
+        known = domain_name(name)
+    except BadName as error:
+        raise invalid(member, str(error)) from None
+    if not re.fullmatch(_NAME, name) or known != name.lower():
+        raise invalid(member, f"{name!r} is not a domain name: it has blanks around it, or a dot at its end")
+    return known
 
 
 def found(call: Call, name: str) -> Domain:
@@ -101,7 +117,7 @@ def create(call: Call, body: NewDomain) -> DomainInfo:
     """Make a domain.
 
     Making an account makes its domain too."""
-    return _create(call, body.name, body.description)
+    return _create(call, written("name", body.name), body.description)
 
 
 @resource.operation("POST", "/domain/{name}", "domain.create.named", permissions=("domain-create",), refuses=_TAKEN)

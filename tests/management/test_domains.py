@@ -62,6 +62,9 @@ def test_what_is_wrong_with_a_domain_is_named(admin, made, domains):
     refused(admin("POST", "/domain", {"name": "EXAMPLE.org"}), 409, error="fieldAlreadyExists", field="name")
     refused(admin("POST", "/domain", {"name": "a b"}), 400, member="name")
     refused(admin("POST", "/domain", {"name": "192.0.2.1"}), 400, member="name")
+    for name in (" a.example", "a.example.", "a.example\n", "bücher.example", "a" * 300):
+        refused(admin("POST", "/domain", {"name": name}), 400, member="name")
+    assert "xn--" in refused(admin("POST", "/domain", {"name": "bücher.example"}), 400)["detail"]
     refused(admin("POST", "/domain/192.0.2.1"), 404, item="192.0.2.1")
     for method, body in (("GET", None), ("PATCH", {"description": ""}), ("DELETE", None)):
         refused(admin(method, "/domain/192.0.2.1", body), 404, item="192.0.2.1")
