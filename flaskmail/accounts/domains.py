@@ -111,6 +111,10 @@ class Domains:
             with self._database.write() as execute:
                 execute("DELETE FROM domain WHERE name=?", (domain.name,))
         except apsw.ConstraintError:
-            held = f"{domain.accounts} account{'s' * (domain.accounts != 1)}" if domain.accounts else "accounts"
+            held = (
+                f"{domain.accounts} account{'s' * (domain.accounts != 1)}"
+                if domain.accounts
+                else "addresses of other domains' accounts"
+            )
             raise InUse(f"the domain {domain.name!r} still has {held}: delete them first") from None
         return domain

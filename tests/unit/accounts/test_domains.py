@@ -78,3 +78,13 @@ def test_a_domain_in_use_stays(directory, domains):
 def test_a_domain_is_made_once(domains):
     with pytest.raises(NameTaken):
         domains.create("EXAMPLE.org")
+
+
+def test_a_domain_with_addresses_of_accounts_elsewhere_stays(directory, domains):
+    alice = add(directory, "alice@example.org")
+    with directory._database.write() as execute:
+        execute("INSERT INTO address VALUES('alice@example.com', ?, 'example.com', 1)", (alice.id,))
+    with pytest.raises(InUse, match="addresses of other domains' accounts"):
+        domains.delete("example.com")
+    directory.principals.delete("alice@example.org")
+    domains.delete("example.com")
