@@ -7,12 +7,12 @@ import logging
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 
 import msgspec
@@ -267,7 +267,7 @@ class Server:
     def refresh(self, *, now: bool = False) -> None:
         """Takes the settings that were changed by any process into force in this one. Every way in calls it first: it costs next
         to nothing, and looks at most every LOOK seconds. now: looks in any case; StoreError when that is not possible."""
-        if time.monotonic() >= self._look_at or now:
+        if monotonic() >= self._look_at or now:
             self._refresh(now)
 
     def _refresh(self, now: bool) -> None:
@@ -275,7 +275,7 @@ class Server:
         if not self._looking.acquire(blocking=now):
             return
         try:
-            self._look_at = time.monotonic() + LOOK
+            self._look_at = monotonic() + LOOK
             stored = self._now.directory.settings
             version = (os.getpid(), stored.version())
             if version != self._looked_at:
@@ -459,7 +459,7 @@ class Server:
             accounts=now.accounts(principal),
             username=principal.name,
             blob_finders=now.blob_finders,
-            deadline=time.monotonic() + REQUEST_SECONDS,
+            deadline=monotonic() + REQUEST_SECONDS,
             capabilities=now.allowed(principal),
         )
 

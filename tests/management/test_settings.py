@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from flask import Flask
 
+from flaskmail.accounts.storedsettings import read_state, stored_settings
 from flaskmail.app import create_app
-from flaskmail.config import load
+from flaskmail.cli import main
+from flaskmail.config import Settings, load
+from flaskmail.config.settings import Storage
+from flaskmail.errors import ConfigError
 from flaskmail.hookspecs import Leaving, hookimpl
 from flaskmail.server import Server
+from flaskmail.store.memory import MemoryStore
 from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
+from flaskmail.web import jmap_blueprint
 
 from .conftest import Manager, Said
 
@@ -124,12 +133,14 @@ class TestChanging:
             ).data
             is None
         )
-        accounts = made.server.accounts_of(made.server.directory.principals.get("alice@example.org"))
-        assert [access.quota for access in accounts.values()] == [5_000_000]
+        principal = made.server.directory.principals.get("alice@example.org")
+        assert [access.quota for access in made.server.accounts_of(principal).values()] == [5_000_000]
+        under_way = made.server.context_for(principal)
         assert admin("POST", "/settings", insert(jmap__protocol__request__max_calls=3)).data is None
         after = made.jmap("alice@example.org").session
         assert after["capabilities"]["urn:ietf:params:jmap:core"]["maxCallsInRequest"] == 3
         assert after["state"] != before["state"]
+        assert (under_way.limits.maxCallsInRequest, made.server.limits.maxCallsInRequest) == (64, 3)
         assert admin("POST", "/settings", insert(authentication__basic=False)).data is None
         # What was remembered of passwords is not used any more.
         assert alice.http("GET", "/jmap/session").status == 401
@@ -246,6 +257,30 @@ class TestChanging:
             assert found.status == 400
             assert found.json["problems"][0]["nearest"] == "stamp"
             assert admin("POST", "/settings", insert(plugins__disabled=["stomp"])).status == 400
+
+
+def test_an_application_that_only_has_a_blueprint(tmp_path: Path) -> None:
+    server = Server(
+        dataclasses.replace(Settings(), storage=Storage(path=tmp_path)),
+        store=lambda root, types: MemoryStore(types),
+        installed=False,
+    )
+    app = Flask("somebody")
+    app.register_blueprint(jmap_blueprint(server), url_prefix="/mail")
+    try:
+        server.create_account("jane@example.org", PASSWORD)
+
+        def limit() -> int:
+            found = app.test_client().get("/mail/jmap/session", headers={"Authorization": basic("jane@example.org")})
+            return int(found.json["capabilities"]["urn:ietf:params:jmap:core"]["maxObjectsInGet"])
+
+        assert limit() == 500
+        with stored_settings(tmp_path) as other:
+            other.change({"jmap.protocol.get.max-objects": "7"}, actor="")
+        server._look_at = 0.0
+        assert limit() == 7
+    finally:
+        server.close()
 
 
 class TestConcurrency:
@@ -381,9 +416,6 @@ class TestReload:
             server.close()
 
     def test_stored_settings_that_are_wrong_stop_the_start(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from flaskmail.accounts.storedsettings import stored_settings
-        from flaskmail.errors import ConfigError
-
         with stored_settings(file.parent / "data") as stored:
             stored.change({"server.gone": "1", "account.quota": "5000"}, actor="")
         monkeypatch.setattr("flaskmail.config.reloading._current", load(environ={}))
@@ -392,11 +424,6 @@ class TestReload:
 
 
 def test_the_administrator_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from click.testing import CliRunner
-
-    from flaskmail.accounts.storedsettings import read_state, stored_settings
-    from flaskmail.cli import main
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FLASKMAIL_CONFIG", raising=False)
     monkeypatch.delenv("FLASKMAIL_DATA", raising=False)
