@@ -74,12 +74,14 @@ class _Asking:
 
 
 def _resolver(resolvers: Sequence[tuple[str, int]]) -> Resolver | None:
+    import dns.exception
     import dns.nameserver
     import dns.resolver
 
     try:
         found = dns.resolver.Resolver(configure=not resolvers)
-    except dns.resolver.NoResolverConfiguration:
+    except (dns.exception.DNSException, ValueError):
+        # There is no resolv.conf, or nobody can read it.
         return None
     if resolvers:
         found.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in resolvers]

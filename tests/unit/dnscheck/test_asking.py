@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dns.resolver
 import pytest
 from nameserver import name_server
 
@@ -111,3 +112,24 @@ def test_octets_that_are_no_text_are_shown(server):
 def test_a_name_that_cannot_be_asked_is_unknown(server):
     record = Record("TXT", "a" * 64 + ".example.org.", "v=spf1 -all", "spf")
     assert check_records([record], [server.address], 5)[0].status == "unknown"
+
+
+def test_a_machine_without_resolvers_is_told_to_name_one(monkeypatch, tmp_path):
+    read = dns.resolver.Resolver.read_resolv_conf
+    monkeypatch.setattr(
+        dns.resolver.Resolver, "read_resolv_conf", lambda self, f: read(self, str(tmp_path / "missing"))
+    )
+    finding = check_records(RECORDS[:1], [], 1)[0]
+    assert (finding.status, "dns.resolver" in finding.detail) == ("unknown", True)
+
+
+def test_the_resolvers_of_the_machine_are_asked_by_default(server, monkeypatch, tmp_path):
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch example.org\n")
+    read = dns.resolver.Resolver.read_resolv_conf
+
+    def read_own(self, f):
+        read(self, str(tmp_path / "resolv.conf"))
+        self.port = server.address[1]
+
+    monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", read_own)
+    assert check_records(RECORDS[:1], [], 5)[0].status == "ok"
