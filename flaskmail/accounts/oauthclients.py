@@ -15,7 +15,7 @@ import msgspec
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.faults import NameTaken, UnknownName
-from flaskmail.accounts.throttle import Throttle
+from flaskmail.accounts.throttle import Throttle, client_key
 from flaskmail.accounts.tokens import digest
 from flaskmail.oauth.clients import Client, ClientCredentials
 from flaskmail.oauth.errors import OAuthError, invalid_client
@@ -26,6 +26,10 @@ SECRET_PREFIX = "fms_"
 UNUSED_SECONDS = 86400
 """A client that registered itself and is not used for so long after that is forgotten."""
 
+MOST_UNUSED = 10_000
+"""Clients that registered themselves and were not used yet, at once."""
+
+_UNUSED = "SELECT count(*) FROM oauth_client WHERE dynamic=1 AND used IS NULL"
 _COLUMNS = "id, name, metadata, dynamic, created, used"
 _OWN = {"id", "name", "dynamic", "created", "used"}
 _METADATA = tuple(field.name for field in dataclasses.fields(Client) if field.name not in _OWN)
@@ -79,7 +83,8 @@ class OAuthClients:
 
     def add(self, client: Client) -> tuple[Client, str | None]:
         """(the client as stored, its secret, which nobody can read again; None for a public client). An empty id, and
-        ``created``, are filled in. Raises NameTaken for an id that exists."""
+        ``created``, are filled in. Raises NameTaken for an id that exists, and OAuthError ``temporarily_unavailable`` (503)
+        while too many clients that registered themselves are unused."""
         now = int(self._clock())
         made = dataclasses.replace(client, id=client.id or new_client_id(), created=now, used=None)
         secret = new_secret() if made.confidential else None
@@ -88,6 +93,13 @@ class OAuthClients:
                 execute(
                     "DELETE FROM oauth_client WHERE dynamic=1 AND used IS NULL AND created<?", (now - UNUSED_SECONDS,)
                 )
+                if made.dynamic and execute(_UNUSED)[0][0] >= MOST_UNUSED:
+                    raise OAuthError(
+                        "temporarily_unavailable",
+                        "Too many clients have registered and were not used.",
+                        status=503,
+                        headers={"Retry-After": "3600"},
+                    )
                 execute(
                     "INSERT INTO oauth_client(id, secret, name, metadata, dynamic, created) VALUES(?,?,?,?,?,?)",
                     (
@@ -137,9 +149,15 @@ class OAuthClients:
         """The client that presents these credentials. address: where it comes from, "" when not known.
 
         Raises OAuthError: ``invalid_client``; 429 with Retry-After after too many wrong ones from there."""
-        # A secret cannot be guessed, so one who tries is slowed down by himself, and cannot lock the client out.
-        name = f"oauth client\0{address}"
-        wait = self._throttle.waiting(address, name)
+        client = self.find(credentials.id)
+        basic = credentials.method == "client_secret_basic"
+        if client is not None and credentials.method != client.auth_method:
+            raise invalid_client(f"This client is registered for {client.auth_method}.", basic=basic)
+        if client is not None and not client.confidential:
+            return client
+        # A secret cannot be guessed: one who tries is slowed down alone, and locks out neither the client nor its neighbours.
+        name = f"oauth client\0{client_key(address)}"
+        wait = self._throttle.waiting("", name)
         if wait:
             raise OAuthError(
                 "temporarily_unavailable",
@@ -147,15 +165,8 @@ class OAuthClients:
                 status=429,
                 headers={"Retry-After": str(math.ceil(wait))},
             )
-        basic = credentials.method == "client_secret_basic"
-        client = self.find(credentials.id)
-        if client is None:
-            self._throttle.enter(address, name)
-            raise invalid_client("There is no such client, or its secret is wrong.", basic=basic)
-        if credentials.method != client.auth_method:
-            raise invalid_client(f"This client is registered for {client.auth_method}.", basic=basic)
-        if client.confidential and not self._is_secret(client.id, credentials.secret or ""):
-            self._throttle.enter(address, name)
+        if client is None or not self._is_secret(client.id, credentials.secret or ""):
+            self._throttle.enter("", name)
             raise invalid_client("There is no such client, or its secret is wrong.", basic=basic)
         return client
 

@@ -102,11 +102,6 @@ class OAuthKeys:
         )
         return [msgspec.json.decode(row[0], type=dict[str, str]) for row in rows]
 
-    def rotate(self, algorithm: str, token_seconds: int) -> SigningKey:
-        """A new key signs from now on; the old one is shown until all that it signed is over."""
-        with self._lock:
-            return self._add(make_key(algorithm), 0, token_seconds)
-
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -37,6 +37,9 @@ def invalid_grant(description: str) -> OAuthError:
 
 def invalid_client(description: str, *, basic: bool = False) -> OAuthError:
     """The client is not who it says. basic: it tried HTTP Basic."""
+    if not basic:
+        # A 401 needs a challenge (RFC 9110 section 15.5.2), which makes browsers ask for a password.
+        return OAuthError("invalid_client", description)
     # RFC 6749 section 5.2: then the status is 401, with a challenge for the scheme that was used.
-    headers = {"WWW-Authenticate": 'Basic realm="flaskmail", charset="UTF-8"'} if basic else {}
+    headers = {"WWW-Authenticate": 'Basic realm="flaskmail", charset="UTF-8"'}
     return OAuthError("invalid_client", description, status=401, headers=headers)

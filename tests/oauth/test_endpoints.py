@@ -103,7 +103,7 @@ def test_a_client_does_not_get_what_is_another_s(app, web, ann):
 def test_a_code_for_a_client_with_a_secret_needs_the_secret(web, ann):
     code = web.code(ann)
     stranger = Party(web.made, web.client, None)
-    assert refused(stranger.redeem(code), "invalid_client", 401)
+    assert refused(stranger.redeem(code), "invalid_client")
     assert refused(Party(web.made, web.client, "wrong").redeem(code), "invalid_client", 401)
     assert web.redeem(code).status == 200
 
@@ -155,7 +155,7 @@ def test_only_posted_forms_are_read(made, app, path):
     assert refused(made.send("POST", path, FORM, b"a=%ff"), "invalid_request")
     assert refused(made.send("POST", path, FORM, b"a=" + b"x" * 20_000), "invalid_request", 413)
     assert made.send("POST", path, FORM | {"Content-Encoding": "gzip"}, good).status == 415
-    assert refused(made.send("POST", path, FORM, b"client_id=nobody&grant_type=refresh_token"), "invalid_client", 401)
+    assert refused(made.send("POST", path, FORM, b"client_id=nobody&grant_type=refresh_token"), "invalid_client")
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -176,7 +176,7 @@ def test_plain_http_to_another_machine_is_refused():
     with make_server(config='[server.http]\nurl = "https://mail.example.org"\n') as made:
         for path in FORMS:
             wrong = made.send("POST", path, FORM, b"client_id=x&grant_type=refresh_token")
-            assert refused(wrong, "invalid_client", 401)
+            assert refused(wrong, "invalid_client")
 
 
 # ---- refreshing, revoking, introspecting
@@ -218,7 +218,7 @@ def test_introspecting(app, web, ann):
     assert "token_type" not in web.post(paths.INTROSPECT, token=said["refresh_token"]).json()
     for token in ("unknown", said["id_token"], "fmo_", web.secret):
         assert web.post(paths.INTROSPECT, token=token).json() == {"active": False}
-    assert refused(app.post(paths.INTROSPECT, token=said["access_token"]), "invalid_client", 401)
+    assert refused(app.post(paths.INTROSPECT, token=said["access_token"]), "invalid_client")
     web.made.server.directory.principals.set_disabled(ann.name, True)
     assert web.post(paths.INTROSPECT, token=said["access_token"]).json() == {"active": False}
 

@@ -439,14 +439,18 @@ def test_wrong_secrets_are_slowed_down_without_locking_the_client_out(timed, ope
     _, secret = timed.oauth_clients.add(Client("web", "Web", (URI,), auth_method="client_secret_post"))
     right = ClientCredentials("web", secret, "client_secret_post")
     wrong = ClientCredentials("web", "wrong", "client_secret_post")
+    public, _ = timed.oauth_clients.add(Client("app", "App", (URI,)))
     said = []
     for directory in (timed, open_directory()) * 7:
         with pytest.raises(OAuthError) as caught:
             directory.oauth_clients.authenticate(wrong, "198.51.100.1")
         said.append(caught.value.status)
-    assert said == [401] * 10 + [429] * 4
+    assert said == [400] * 10 + [429] * 4
     assert int(caught.value.headers["Retry-After"]) > 0
     assert timed.oauth_clients.authenticate(right, HOME).id == "web"
+    # From there too, clients that have no secret come in, and people with their passwords.
+    assert timed.oauth_clients.authenticate(ClientCredentials("app", None, "none"), "198.51.100.1") == public
+    assert timed._throttle.waiting("198.51.100.1", "ann@example.org") == 0
 
 
 def test_a_client_that_registered_itself_and_is_not_used_is_forgotten(timed, client, clock):
@@ -454,6 +458,16 @@ def test_a_client_that_registered_itself_and_is_not_used_is_forgotten(timed, cli
     clock.now += UNUSED_SECONDS + 1
     timed.oauth_clients.add(Client("new", "New", (URI,), dynamic=True))
     assert {one.id for one in timed.oauth_clients.all()} == {"app", "new"}
+
+
+def test_clients_that_register_themselves_cannot_fill_the_disk(timed, monkeypatch):
+    monkeypatch.setattr("flaskmail.accounts.oauthclients.MOST_UNUSED", 3)
+    for number in range(3):
+        timed.oauth_clients.add(Client(f"c{number}", "C", (URI,), dynamic=True))
+    with pytest.raises(OAuthError) as caught:
+        timed.oauth_clients.add(Client("c3", "C", (URI,), dynamic=True))
+    assert caught.value.status == 503
+    timed.oauth_clients.add(Client("ours", "Ours", (URI,)))
 
 
 # ---- keys

@@ -59,7 +59,7 @@ def test_a_bad_header_is_answered_with_a_challenge(authorization):
 
 def test_who_says_nothing_is_nobody():
     error = refusal(None, {})
-    assert (error.error, error.status, error.headers) == ("invalid_client", 401, {})
+    assert (error.error, error.status, error.headers) == ("invalid_client", 400, {})
 
 
 def test_a_client_uses_only_the_grants_it_registered():
