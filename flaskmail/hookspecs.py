@@ -283,8 +283,10 @@ def authorize(server: Any, principal: Any, permission: str, resource: Mapping[st
 def discovery_metadata(server: Any, document: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Further members of a document that clients start from.
 
-    document: what it holds so far; kind: "jmap-session" (RFC 8620 section 2). Members that are there already stay as they are.
-    Called when a session is made, and remembered for the account until the process ends.
+    document: what it holds so far; kind: "jmap-session" (RFC 8620 section 2), "oauth-authorization-server" (RFC 8414),
+    "openid-configuration" (OpenID Connect Discovery) or "oauth-protected-resource" (RFC 9728). Members that are there already
+    stay as they are. Called when a session is made, and remembered for the account until the process ends; for the other
+    documents, whenever they are read.
 
     Provisional since 0.1.
     """
