@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +82,24 @@ class Browser:
         self._send("POST", f"{self._base}/element/{element}/value", {"text": text})
 
     def click(self, selector: str) -> None:
-        """A click with the mouse; when it leads to another page, that is loaded afterwards."""
+        """A click with the mouse that leads to no other page."""
         self._send("POST", f"{self._base}/element/{self.find(selector)}/click", {})
+
+    def follow(self, selector: str) -> None:
+        """A click that leads to another page, through any number of redirects; waits until that is loaded."""
+        self._sync("window.left = true")
+        self.click(selector)
+        deadline = time.monotonic() + PATIENCE
+        while not self._sync("return window.left === undefined && document.readyState === 'complete'"):
+            assert time.monotonic() < deadline, f"still at {self.at()}: {self.text()}"
+            time.sleep(0.02)
+
+    def _sync(self, script: str) -> Any:
+        try:
+            return self._send("POST", f"{self._base}/execute/sync", {"script": script, "args": []})
+        except urllib.error.HTTPError:
+            # One page is gone, the next one is not there yet.
+            return None
 
     def text(self) -> str:
         """What the page says."""
