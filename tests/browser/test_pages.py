@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -91,14 +92,18 @@ class Desk:
     def look(self, page: str) -> None:
         """Asserts that nothing is wrong with the page that is open."""
         self.seen.add(page)
-        self.browser.cdp("Runtime.evaluate", expression=self.source)
-        found = self.browser.run(LOOK)
+        found = self.see()
         if PICTURES:
             width, _, scheme = self.screen
             Path(PICTURES, f"{page}-{scheme}-{width}.png").write_bytes(self.browser.picture())
         assert found.pop("rules") > 5, page
         wanted = {"violations": [], "tooWide": False, "language": "en", "styled": True, "broken": 0, "small": []}
         assert found == wanted, (page, found)
+
+    def see(self) -> dict[str, Any]:
+        """What the page that is open is like."""
+        self.browser.cdp("Runtime.evaluate", expression=self.source)
+        return dict(self.browser.run(LOOK))
 
     def sign_in(self, password: str = PASSWORD) -> None:
         self.browser.type("#name", self.name)
@@ -396,7 +401,6 @@ def test_what_is_wrong_would_be_seen(desk: Desk, browser: Browser) -> None:
         document.querySelector("h1").style.width = "3000px";
         document.documentElement.lang = "";
     """)
-    with pytest.raises(AssertionError) as caught:
-        desk.look("broken")
-    for rule in ("'label'", "'color-contrast'", "'html-has-lang'", "'tooWide': True"):
-        assert rule in str(caught.value), rule
+    found = desk.see()
+    assert {rule for rule, _ in found["violations"]} >= {"label", "color-contrast", "html-has-lang"}
+    assert (found["tooWide"], found["language"]) == (True, "")
