@@ -96,7 +96,9 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
         environ = request.environ
 
         def may(permission: str) -> bool:
-            return server.access_of(who(server, environ)).may(permission)
+            access = server.access_of(who(server, environ))
+            # A client asks people of every domain.
+            return access.may(permission) and access.domain is None
 
         body = read_body(environ, JSON, "invalid_client_metadata")
         # RFC 7591 section 3.2.1.
