@@ -17,6 +17,7 @@ COMMANDS = {
     "domain": "flaskmail.cli.domain:domain",
     "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",
+    "oauth": "flaskmail.cli.oauth:oauth",
     "policy": "flaskmail.cli.policy:policy",
     "plugins": "flaskmail.cli.plugins:plugins",
     "purge": "flaskmail.cli.purge:purge",
