@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from gunicorn import glogging
 
 from flaskmail.config import Settings, current
-from flaskmail.logs import Handler, Writer
+from flaskmail.logs import Handler, Writer, happened
+from flaskmail.logs.events import told
 from flaskmail.logs.secrets import without_secrets
 from flaskmail.web.accesslog import printable
 
@@ -66,6 +68,10 @@ class _Formatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """See logging. Messages of gunicorn's own have several lines at times, and nothing of a client's in them."""
+        details = getattr(record, "details", None)
+        if record.name == happened.log.name and isinstance(details, Mapping):
+            # The sentences for what happens say nothing of whom and where.
+            record.message = f"{record.message}: {told(details)}"
         if record.name.startswith("flaskmail") and not record.message.isprintable():
             record.message = "".join(one if one.isprintable() else printable(one) for one in record.message)
         return super().formatMessage(record)

@@ -41,6 +41,7 @@ from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
 from flaskmail.jobs import Jobs
 from flaskmail.livesettings import InForce, LiveSettings
+from flaskmail.logs.happened import happened, is_wanted
 from flaskmail.oauthservice import OAuthService
 from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
 from flaskmail.plugins.loading import misnamed
@@ -432,11 +433,12 @@ class Server:
     # ---- what has happened
     @property
     def is_observed(self) -> bool:
-        """Whether any plugin wants to know what happens."""
-        return self._parts.observe is not None
+        """Whether a plugin or the log wants to know what happens."""
+        return self._parts.observe is not None or is_wanted()
 
     def tell(self, event: str, /, **data: object) -> None:
-        """Tells the plugins what has happened. data: JSON values, never a secret."""
+        """Tells the plugins and the log what has happened. data: JSON values, never a secret."""
+        happened(event, data)
         if self._parts.observe is not None:
             self._parts.observe(self, Event(event, data))
 

@@ -39,7 +39,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
 
     def told(self) -> str:
         """The details as one text, ``name = value, …``."""
-        return ", ".join(f"{name} = {_shown(value)}" for name, value in self.details.items())
+        return told(self.details)
 
 
 def event(seconds: float, level: str, text: str, event_id: str, details: Mapping[str, Any] | None = None) -> Event:
@@ -51,6 +51,11 @@ def event(seconds: float, level: str, text: str, event_id: str, details: Mapping
         event_id=_text(event_id),
         details={} if not details else _members(details, 1),
     )
+
+
+def told(details: Mapping[str, Any]) -> str:
+    """Values as one text, ``name = value, …``; None is left out."""
+    return ", ".join(f"{name} = {_shown(value)}" for name, value in details.items() if value is not None)
 
 
 def timestamp(seconds: float) -> str:

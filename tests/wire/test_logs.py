@@ -133,6 +133,19 @@ def test_an_error_is_found_by_the_id_that_its_answer_gave(logged: LiveServer) ->
     assert found["data"]["path"] == "/broken"
 
 
+def test_who_is_not_let_in_is_told_with_the_address(logged: LiveServer) -> None:
+    logged.send("GET", "/jmap/session", {"Authorization": basic("mallory@example.org", "guess-canary")}, b"")
+    logged.send("GET", "/jmap/session", {"Authorization": basic("admin", "guess-canary")}, b"")
+    found = logs(logged, "?event-id=authentication.failed")
+    assert found[0]["event"] == "Somebody was not let in"
+    told = {name: found[0]["data"][name] for name in ("client", "scheme", "account", "status")}
+    assert told == {"client": "127.0.0.1", "scheme": "basic", "account": "admin", "status": 401}
+    # A name that nobody has may be a password in the wrong field.
+    assert found[1]["data"]["account"] is None
+    assert "Somebody was not let in: client = 127.0.0.1, scheme = basic, account = admin, status = 401" in logged.log()
+    assert "guess-canary" not in logged.log()
+
+
 def open_stream(live: LiveServer, query: str = "") -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     connection = live.connect()
     connection.request("GET", f"/api/logs/live{query}", headers={"Authorization": basic("admin")})
