@@ -18,6 +18,7 @@ COMMANDS = {
     "expression": "flaskmail.cli.expression:expression",
     "import": "flaskmail.cli.importing:import_",
     "oauth": "flaskmail.cli.oauth:oauth",
+    "job": "flaskmail.cli.job:job",
     "policy": "flaskmail.cli.policy:policy",
     "plugins": "flaskmail.cli.plugins:plugins",
     "purge": "flaskmail.cli.purge:purge",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -10,7 +11,8 @@ import msgspec
 from flaskmail.backup import BackupError, make_backup
 from flaskmail.backup.making import name_of_now
 from flaskmail.cli.common import REFUSED, as_json, octets, opened, write_json
-from flaskmail.cli.working import progress
+from flaskmail.cli.manager import operations
+from flaskmail.cli.working import at_url, progress, run_job
 
 
 @click.command(short_help="Copy everything, while the server runs.")
@@ -25,8 +27,32 @@ def backup(destination: Path | None, with_settings: bool, machine: bool) -> None
     brings a backup back. Its files hold mail and credentials; only their owner can read them.
 
     The exit status is 1 when something that was to be copied was damaged; the backup is made nevertheless, and
-    `flaskmail verify` says more.
+    `flaskmail verify` says more. With --url the server makes the backup in its own storage.backup-path.
     """
+    if not at_url():
+        done = _on_store(destination, with_settings, machine)
+    elif destination is not None or with_settings:
+        raise click.UsageError(
+            "A server at a URL makes its backups where its own storage.backup-path says, without settings."
+        )
+    else:
+        with operations() as manager:
+            done = run_job(manager, "Copying", "/store/backup", hidden=machine)
+    if machine:
+        write_json(done)
+    else:
+        count = done["accounts"] if isinstance(done["accounts"], int) else len(done["accounts"])
+        size = octets(done["octets"])
+        click.echo(f"Copied {count} account{'s' * (count != 1)} to {done['backup']}: {done['files']} files, {size}.")
+        if done.get("settings") and not with_settings:
+            click.echo(f"The settings file {done['settings']} is not part of it; --with-settings copies it too.")
+        for problem in done["problems"]:
+            click.echo(f"damaged: {problem}", err=True)
+    if done["problems"]:
+        raise SystemExit(REFUSED)
+
+
+def _on_store(destination: Path | None, with_settings: bool, machine: bool) -> dict[str, Any]:
     with opened() as server:
         settings = server.settings
         if destination is None:
@@ -43,16 +69,4 @@ def backup(destination: Path | None, with_settings: bool, machine: bool) -> None
                 with_settings=with_settings,
                 tell=tell,
             )
-    if machine:
-        write_json({"backup": str(destination.absolute()), **msgspec.to_builtins(manifest)})
-    else:
-        count = len(manifest.accounts)
-        click.echo(
-            f"Copied {count} account{'s' * (count != 1)} to {destination}: {manifest.files} files, {octets(manifest.octets)}."
-        )
-        if manifest.settings and not with_settings:
-            click.echo(f"The settings file {manifest.settings} is not part of it; --with-settings copies it too.")
-        for problem in manifest.problems:
-            click.echo(f"damaged: {problem}", err=True)
-    if manifest.problems:
-        raise SystemExit(REFUSED)
+    return {"backup": str(destination.absolute()), **msgspec.to_builtins(manifest)}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from flaskmail.cli.common import REFUSED, as_json, opened, write_json
-from flaskmail.cli.working import named_accounts, progress
+from flaskmail.cli.manager import operations
+from flaskmail.cli.working import at_url, named_accounts, only_name, progress, run_job
+from flaskmail.server import Server
 from flaskmail.upkeep import purge_blobs, purge_data, purge_memory
 from flaskmail.upkeep.checking import stored_accounts
 
@@ -17,28 +22,28 @@ def purge() -> None:
 
 @purge.command()
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option(
-    "--older-than",
-    type=click.IntRange(1),
-    default=24,
-    show_default=True,
-    metavar="HOURS",
-    help="How long nothing must have referred to an upload.",
-)
 @as_json
-def blob(names: tuple[str, ...], older_than: int, machine: bool) -> None:
-    """Remove uploads that nothing refers to, of the accounts NAME... or of all."""
-    with opened() as server:
-        wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
-        with progress("Sweeping", hidden=machine) as tell:
-            removed, failed = purge_blobs(server.store, wanted, older_than=older_than * 3600, tell=tell)
-    if machine:
-        write_json({"blobs": removed, "failed": [{"account": name, "reason": reason} for name, reason in failed]})
+def blob(names: tuple[str, ...], machine: bool) -> None:
+    """Remove uploads that nothing has referred to for a day, of the accounts NAME... or of all."""
+    if at_url():
+        name = only_name(names)
+        path, parts = ("/store/purge/blob", ()) if name is None else ("/store/purge/blob/{account}", (name,))
+        with operations() as manager:
+            done = run_job(manager, "Sweeping", path, *parts, hidden=machine)
     else:
-        for name, reason in failed:
-            click.echo(f"{name}: {reason}", err=True)
-        click.echo(f"Removed {removed:,} upload{'s' * (removed != 1)}.")
-    if failed:
+        with opened() as server:
+            wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
+            with progress("Sweeping", hidden=machine) as tell:
+                removed, failed = purge_blobs(server.store, wanted, tell=tell)
+        told = [{"account": name, "reason": reason} for name, reason in failed]
+        done = {"accounts": len(wanted), "blobs": removed, "failed": told}
+    if machine:
+        write_json(done)
+    else:
+        for one in done["failed"]:
+            click.echo(f"{one['account']}: {one['reason']}", err=True)
+        click.echo(f"Removed {done['blobs']:,} upload{'s' * (done['blobs'] != 1)}.")
+    if done["failed"]:
         raise SystemExit(REFUSED)
 
 
@@ -46,22 +51,25 @@ def blob(names: tuple[str, ...], older_than: int, machine: bool) -> None:
 @as_json
 def data(machine: bool) -> None:
     """Remove credentials that expired a day ago, and what is left of accounts whose making or removal was cut short."""
-    with opened() as server:
-        _tell(purge_data(server.store, server.directory), machine)
+    _purge("/store/purge/data", lambda server: purge_data(server.store, server.directory), machine)
 
 
 @purge.command("in-memory")
 @as_json
 def in_memory(machine: bool) -> None:
     """Remove counts of wrong passwords that hold nobody back any more."""
-    with opened() as server:
-        _tell(purge_memory(server.directory), machine)
+    _purge("/store/purge/in-memory", lambda server: purge_memory(server.directory), machine)
 
 
-def _tell(removed: dict[str, int], machine: bool) -> None:
+def _purge(path: str, work: Callable[[Server], dict[str, Any]], machine: bool) -> None:
+    if at_url():
+        with operations() as manager:
+            removed = run_job(manager, "Purging", path, hidden=machine)
+    else:
+        with opened() as server:
+            removed = work(server)
     if machine:
         write_json(removed)
         return
-    total = sum(removed.values())
     listed = ", ".join(f"{count} {name}" for name, count in removed.items() if count)
-    click.echo(f"Removed {listed}." if total else "There was nothing to remove.")
+    click.echo(f"Removed {listed}." if listed else "There was nothing to remove.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import msgspec
 from flaskmail import config
 from flaskmail.backup import restore_backup
 from flaskmail.cli.common import REFUSED, as_json, octets, refusing, write_json
-from flaskmail.cli.working import progress
+from flaskmail.cli.working import at_url, progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
 from flaskmail.upkeep import Verified, verify_all
@@ -29,6 +30,8 @@ def restore(source: Path, data: Path | None, even_damaged: bool, machine: bool) 
     place. What is interrupted leaves no data that a server could use; the same command begins again. Start the server only
     afterwards. The settings file is for you to put in its place. The exit status is 1 when the check found something wrong.
     """
+    if at_url():
+        raise click.UsageError("A backup is brought back to a folder here, while no server uses it: leave --url out.")
     with refusing():
         settings = config.load()
         target = settings.storage.path if data is None else data
@@ -36,6 +39,9 @@ def restore(source: Path, data: Path | None, even_damaged: bool, machine: bool) 
         def check(folder: Path) -> Verified:
             server = Server(replace(settings, storage=Storage(path=folder)))
             try:
+                if not machine and sys.stderr.isatty():
+                    # Below the other bar.
+                    click.echo(err=True)
                 with progress("Checking", hidden=machine) as tell_check:
                     return verify_all(server.store, server.types.values(), server.directory, tell=tell_check)
             finally:

@@ -1,0 +1,80 @@
+"""``flaskmail backup``, ``restore``, ``reindex``, ``purge`` and ``job`` on the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+Command = Callable[..., Result]
+
+
+def imported(flaskmail: Command, tmp_path: Path) -> None:
+    (tmp_path / "one.eml").write_bytes(b"Subject: milk\r\nFrom: x@example.net\r\n\r\nbread\r\n")
+    assert flaskmail("import", tmp_path / "one.eml", "--account", "ann@example.org").exit_code == 0
+
+
+def test_there_and_back(flaskmail: Command, tmp_path: Path) -> None:
+    imported(flaskmail, tmp_path)
+    done = flaskmail("backup", tmp_path / "b")
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(f"Copied 1 account to {tmp_path / 'b'}: ")
+    done = flaskmail("restore", tmp_path / "b", "--to", tmp_path / "new")
+    assert (done.exit_code, "checked: nothing is wrong" in done.output) == (0, True), done.output
+    again = flaskmail("restore", tmp_path / "b", "--to", tmp_path / "new")
+    assert (again.exit_code, "not empty" in again.output) == (1, True)
+    # By default to where the settings say, which is in use.
+    assert "not empty" in flaskmail("restore", tmp_path / "b").output
+    manifest = json.loads(flaskmail("backup", tmp_path / "b2", "--json").stdout)
+    assert [account["name"] for account in manifest["accounts"]] == ["ann@example.org"]
+    told = json.loads(flaskmail("restore", tmp_path / "b2", "--to", tmp_path / "n2", "--json").stdout)
+    assert (told["findings"], told["damaged"], told["backup"]["files"]) == ([], [], manifest["files"])
+
+
+def test_what_is_damaged_is_told(flaskmail: Command, tmp_path: Path) -> None:
+    assert flaskmail("backup", tmp_path / "b").exit_code == 0
+    with (tmp_path / "b/control.db").open("r+b") as file:
+        file.seek(100)
+        file.write(b"x")
+    done = flaskmail("restore", tmp_path / "b", "--to", tmp_path / "new")
+    assert (done.exit_code, "control.db has changed" in done.output) == (1, True)
+
+
+def test_where_a_backup_goes_without_a_place(flaskmail: Command, tmp_path: Path) -> None:
+    done = flaskmail("backup")
+    assert (done.exit_code, "storage.backup-path" in done.output) == (1, True)
+    (tmp_path / "config.toml").write_text("[storage]\nbackup-path = 'kept'\n")
+    assert "there is no folder" in flaskmail("backup").output
+    (tmp_path / "kept").mkdir()
+    done = flaskmail("backup")
+    assert (done.exit_code, "config.toml is not part of it" in done.output) == (0, True), done.output
+    [folder] = (tmp_path / "kept").iterdir()
+    assert not (folder / "config.toml").exists()
+    assert flaskmail("backup", tmp_path / "all", "--with-settings").exit_code == 0
+    assert (tmp_path / "all/config.toml").read_text() == (tmp_path / "config.toml").read_text()
+    assert flaskmail("restore", tmp_path / "all", "--to", tmp_path / "new").exit_code == 0
+    assert not (tmp_path / "new/config.toml").exists()
+
+
+def test_indexes(flaskmail: Command, tmp_path: Path) -> None:
+    imported(flaskmail, tmp_path)
+    assert flaskmail("reindex").output == "Indexed 1 records of 1 account.\n"
+    assert flaskmail("reindex", "ann@example.org", "--missing").output == "Indexed 0 records of 1 account.\n"
+    assert json.loads(flaskmail("reindex", "--fresh", "--json").stdout)["records"] == 1
+    assert flaskmail("reindex", "nobody@example.org").exit_code == 1
+    assert flaskmail("reindex", "--missing", "--fresh").exit_code == 2
+
+
+def test_purging(flaskmail: Command) -> None:
+    assert flaskmail("purge", "blob").output == "Removed 0 uploads.\n"
+    assert flaskmail("purge", "blob", "ann@example.org").output == "Removed 0 uploads.\n"
+    assert flaskmail("purge", "data").output == "There was nothing to remove.\n"
+    assert json.loads(flaskmail("purge", "in-memory", "--json").stdout) == {"throttle": 0}
+
+
+def test_jobs_on_the_store(flaskmail: Command) -> None:
+    assert json.loads(flaskmail("job", "list", "--json").stdout) == []
+    assert flaskmail("job", "list").exit_code == 0
+    assert flaskmail("job", "show", "nothing").exit_code == 1
