@@ -5,6 +5,7 @@
     FlaskmailError
     ├── ConfigError            start-up: settings, plugins or declarations are wrong
     ├── ExpressionError        an expression of the settings is wrong (flaskmail.expressions.errors)
+    ├── BackupError            a backup cannot be made or restored (flaskmail.backup.manifest)
     ├── RequestError           HTTP level: problem details (RFC 9457, RFC 8620 section 3.6.1)
     ├── MethodError            one method call failed (RFC 8620 section 3.6.2)
     ├── SetError               one object of a /set, /copy or /import failed (RFC 8620 section 5.3)
