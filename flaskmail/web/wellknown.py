@@ -11,6 +11,7 @@ from flaskmail.accounts.faults import BadName, UnknownName
 from flaskmail.errors import RequestError
 from flaskmail.formats import autoconfig, wellknown
 from flaskmail.server import Server
+from flaskmail.sockets import takes_passwords
 from flaskmail.web.admission import Environ, base_url
 from flaskmail.web.offered import has_route, metadata
 from flaskmail.web.publishing import publish, published
@@ -73,7 +74,7 @@ def add(blueprint: Blueprint, server: Server, jmap_prefix: str) -> None:
         servers: list[autoconfig.Jmap | autoconfig.Socket] = []
         base = base_url(server, request.environ, "")
         oauth = _oauth(server, base)
-        methods = _methods(server, oauth)
+        methods = _methods(server, oauth, request.environ)
         servers.append(autoconfig.Jmap(f"{base}{jmap_prefix}/jmap/session", methods))
         for kind in ("imap", "pop3", "smtp"):
             other = getattr(section, kind)
@@ -123,8 +124,8 @@ def _oauth(server: Server, base: str) -> autoconfig.OAuth | None:
     return autoconfig.OAuth(found["issuer"], found["authorization_endpoint"], found["token_endpoint"], " ".join(scopes))
 
 
-def _methods(server: Server, oauth: autoconfig.OAuth | None) -> tuple[str, ...]:
-    basic = server.settings.authentication.basic
+def _methods(server: Server, oauth: autoconfig.OAuth | None, environ: Environ) -> tuple[str, ...]:
+    basic = server.settings.authentication.basic and takes_passwords(environ)
     # A program whose makers are not known here has to register itself first.
     registration = server.settings.oauth.client_registration
     usable = oauth is not None and ((registration.enable and registration.anonymous) or not basic)
