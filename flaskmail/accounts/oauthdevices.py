@@ -15,7 +15,7 @@ from flaskmail.accounts.tokens import digest
 from flaskmail.config.oauth import OAuthExpiry
 from flaskmail.oauth.clients import Client
 from flaskmail.oauth.device import INTERVAL, Polling, make_user_code, normal_user_code, poll
-from flaskmail.oauth.errors import OAuthError, invalid_grant
+from flaskmail.oauth.errors import OAuthError, invalid_client, invalid_grant
 from flaskmail.oauth.scope import parse_scope, scope_text
 
 DEVICE_PREFIX = "fmd_"
@@ -59,7 +59,8 @@ class OAuthDevices:
         self._database, self._tokens, self._clock = database, tokens, clock
 
     def begin(self, client: Client, scopes: tuple[str, ...], seconds: int) -> DeviceCodes:
-        """New codes. Raises OAuthError ``temporarily_unavailable`` (503) while too many wait."""
+        """New codes. Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the
+        client is gone."""
         code, now = new_token(DEVICE_PREFIX), self._clock()
         with self._database.write() as execute:
             execute("DELETE FROM oauth_device WHERE expires<=?", (now,))
@@ -70,6 +71,8 @@ class OAuthDevices:
                     status=503,
                     headers={"Retry-After": "60"},
                 )
+            if not execute("SELECT 1 FROM oauth_client WHERE id=?", (client.id,)):
+                raise invalid_client("There is no such client.")
             while True:
                 user_code = make_user_code(secrets.choice)
                 made = execute(

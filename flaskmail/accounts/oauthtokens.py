@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import apsw
+
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.grants import Grant
@@ -110,31 +112,34 @@ class OAuthTokens:
         self, approval: Approval, *, redirect_uri: str | None, challenge: str, nonce: str | None, seconds: int
     ) -> str:
         """A code for what the user allowed. redirect_uri: as the request named it, None when it did not; challenge: of PKCE.
-        Raises UnknownName when the principal is gone or disabled."""
+        Raises UnknownName when the principal is gone or disabled, or the client is gone."""
         code, now = new_token(CODE_PREFIX), self._clock()
-        with self._database.write() as execute:
-            # One that was redeemed is kept as long as what came of it, to see it come again.
-            execute("DELETE FROM oauth_code WHERE expires<=? AND family IS NULL", (now,))
-            stamp = stamp_of(execute, approval.principal)
-            if stamp is None:
-                raise UnknownName("account", approval.principal, ())
-            execute(
-                "INSERT INTO oauth_code(hash, principal, client, stamp, scope, authenticated, amr, redirect_uri, challenge,"
-                " nonce, expires, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,0)",
-                (
-                    digest(code),
-                    approval.principal,
-                    approval.client,
-                    stamp,
-                    scope_text(approval.scopes),
-                    approval.authenticated,
-                    " ".join(approval.amr),
-                    redirect_uri,
-                    challenge,
-                    nonce,
-                    now + seconds,
-                ),
-            )
+        try:
+            with self._database.write() as execute:
+                # One that was redeemed is kept as long as what came of it, to see it come again.
+                execute("DELETE FROM oauth_code WHERE expires<=? AND family IS NULL", (now,))
+                stamp = stamp_of(execute, approval.principal)
+                if stamp is None:
+                    raise UnknownName("account", approval.principal, ())
+                execute(
+                    "INSERT INTO oauth_code(hash, principal, client, stamp, scope, authenticated, amr, redirect_uri, challenge,"
+                    " nonce, expires, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,0)",
+                    (
+                        digest(code),
+                        approval.principal,
+                        approval.client,
+                        stamp,
+                        scope_text(approval.scopes),
+                        approval.authenticated,
+                        " ".join(approval.amr),
+                        redirect_uri,
+                        challenge,
+                        nonce,
+                        now + seconds,
+                    ),
+                )
+        except apsw.ConstraintError:
+            raise UnknownName("OAuth client", approval.client, ()) from None
         return code
 
     def redeem_code(
@@ -285,7 +290,11 @@ class OAuthTokens:
         if verdict == "over":
             return None
         approval = Approval(principal, of, parse_scope(scope), authenticated, tuple(amr.split()))
-        scopes = narrowed(asked, approval.scopes)
+        # What the client may ask for can be less by now than when the user was asked.
+        left = tuple(one for one in approval.scopes if client.scopes is None or one in client.scopes)
+        if not left:
+            return None
+        scopes = narrowed(asked, left)
         execute("UPDATE oauth_refresh SET used=1 WHERE hash=?", (hashed,))
         execute("DELETE FROM oauth_access WHERE family=? AND expires<=?", (family, int(self._clock())))
         return self._tokens(execute, approval, family, scopes, ends, expiry, True)

@@ -331,6 +331,24 @@ def test_a_used_refresh_token_is_not_active(timed, client, issued):
     assert timed.oauth_tokens.state(issued.refresh) is None
 
 
+def test_a_client_that_is_gone_gets_nothing(timed, client, code):
+    timed.oauth_clients.delete(client.id)
+    with pytest.raises(UnknownName):
+        code()
+    with pytest.raises(OAuthError) as caught:
+        timed.oauth_devices.begin(client, SCOPES, 1800)
+    assert caught.value.error == "invalid_client"
+
+
+def test_a_client_that_may_ask_for_less_by_now_gets_less(timed, client, issued):
+    narrow, _ = timed.oauth_clients.update(replace(client, scopes=("openid",)))
+    renewed = timed.oauth_tokens.refresh(issued.refresh, narrow, (), EXPIRY)
+    assert renewed.scopes == ("openid",)
+    assert refresh(timed, renewed.refresh, narrow, "urn:ietf:params:jmap:mail") == "invalid_scope"
+    other, _ = timed.oauth_clients.update(replace(client, scopes=("email",)))
+    assert refresh(timed, renewed.refresh, other) == "invalid_grant"
+
+
 # ---- devices
 def poll(directory: Directory, code: str, client: Client) -> str:
     try:
