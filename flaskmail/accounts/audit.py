@@ -37,12 +37,14 @@ _COUNT = """
     SELECT count(*) FROM audit
     WHERE (?1='' OR instr(lower(object || ' ' || change), lower(?1))) AND (?2='' OR actor=?2)
         AND (?3='' OR operation=?3) AND (?4 IS NULL OR at>=?4) AND (?5 IS NULL OR at<?5)
+        AND (?6 IS NULL OR domain=?6)
 """
 _PAGE = """
     SELECT id, at, actor, actor_id, via, address, operation, object, change, status FROM audit
     WHERE (?1='' OR instr(lower(object || ' ' || change), lower(?1))) AND (?2='' OR actor=?2)
         AND (?3='' OR operation=?3) AND (?4 IS NULL OR at>=?4) AND (?5 IS NULL OR at<?5)
-    ORDER BY id DESC LIMIT ?6 OFFSET ?7
+        AND (?6 IS NULL OR domain=?6)
+    ORDER BY id DESC LIMIT ?7 OFFSET ?8
 """
 
 
@@ -63,6 +65,7 @@ class AuditLog:
         *,
         actor: str,
         actor_id: str,
+        domain: str | None,
         via: str,
         address: str,
         operation: str,
@@ -70,13 +73,13 @@ class AuditLog:
         change: Any,
         keep: int,
     ) -> int:
-        """Writes down that something is about to be changed, and answers the entry's id. keep: seconds after which entries may
-        go. Raises StoreError: then nothing may be changed."""
-        values = (actor, actor_id, via, address, operation, object, json.dumps(change, ensure_ascii=False))
+        """Writes down that something is about to be changed, and answers the entry's id. domain: of the actor, None for none;
+        keep: seconds after which entries may go. Raises StoreError: then nothing may be changed."""
+        values = (actor, actor_id, domain, via, address, operation, object, json.dumps(change, ensure_ascii=False))
         with self._database.write() as execute:
             ((id,),) = execute(
-                "INSERT INTO audit(at, actor, actor_id, via, address, operation, object, change)"
-                " VALUES(?,?,?,?,?,?,?,?) RETURNING id",
+                "INSERT INTO audit(at, actor, actor_id, domain, via, address, operation, object, change)"
+                " VALUES(?,?,?,?,?,?,?,?,?) RETURNING id",
                 (self._clock(), *values),
             )
             if id % SWEEP == 0:
@@ -98,13 +101,15 @@ class AuditLog:
         operation: str = "",
         since: float | None = None,
         before: float | None = None,
+        within: str | None = None,
         first: int = 0,
         count: int | None = None,
     ) -> tuple[list[Entry], int]:
         """(the entries from index ``first`` on, newest first, at most ``count``; how many there are in all).
 
-        text: stands anywhere in the object or the change; since, before: seconds since 1970."""
-        wanted = (text, actor, operation, since, before)
+        text: stands anywhere in the object or the change; since, before: seconds since 1970; within: the domain of the actors,
+        None for all of them."""
+        wanted = (text, actor, operation, since, before, within)
         total = self._database.row(_COUNT, wanted)
         rows = self._database.rows(_PAGE, (*wanted, -1 if count is None else count, first))
         return [_entry(row) for row in rows], int(total[0]) if total else 0

@@ -82,6 +82,7 @@ CONTROL = (
         at REAL NOT NULL,
         actor TEXT NOT NULL,
         actor_id TEXT NOT NULL,
+        domain TEXT,
         via TEXT NOT NULL,
         address TEXT NOT NULL,
         operation TEXT NOT NULL,

@@ -58,6 +58,7 @@ def kept(operation: Operation, call: Call, path: str, body: Any) -> Iterator[Non
     id = log.begin(
         actor=call.principal.name,
         actor_id=call.principal.id,
+        domain=call.principal.domain,
         via=f"{grant.kind} {grant.id}".strip(),
         address=call.address,
         operation=operation.name,
@@ -91,8 +92,12 @@ class AuditQuery(Paged, kw_only=True):
     filter: Annotated[str, msgspec.Meta(max_length=200, description="Stands in the path or in the change.")] = ""
     actor: Annotated[str, msgspec.Meta(max_length=320, description="The name of who asked.")] = ""
     operation: Annotated[str, msgspec.Meta(max_length=100, description="An operationId.")] = ""
-    since: Annotated[str, msgspec.Meta(description="From this date and time on.", extra_json_schema=MOMENT)] | None = None
-    before: Annotated[str, msgspec.Meta(description="Before this date and time.", extra_json_schema=MOMENT)] | None = None
+    since: Annotated[str, msgspec.Meta(description="From this date and time on.", extra_json_schema=MOMENT)] | None = (
+        None
+    )
+    before: Annotated[str, msgspec.Meta(description="Before this date and time.", extra_json_schema=MOMENT)] | None = (
+        None
+    )
 
 
 def moment(member: str, text: str | None) -> float | None:
@@ -113,7 +118,8 @@ def moment(member: str, text: str | None) -> float | None:
 def entries(call: Call, query: AuditQuery) -> Listing[Entry]:
     """List the changes that were made, newest first.
 
-    ``status`` is that of the answer: a change with 4xx was refused, one without a status was cut short."""
+    Who acts in one domain sees what the people of that domain did. ``status`` is that of the answer: a change with 4xx was
+    refused, one without a status was cut short."""
     first, last = query.span
     found, total = call.server.directory.audit.find(
         text=query.filter,
@@ -121,6 +127,7 @@ def entries(call: Call, query: AuditQuery) -> Listing[Entry]:
         operation=query.operation,
         since=moment("since", query.since),
         before=moment("before", query.before),
+        within=call.access.domain,
         first=first,
         count=None if last is None else last - first,
     )
