@@ -228,6 +228,13 @@ CONTROL = (
         retired INTEGER
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TRIGGER websession_ends AFTER UPDATE OF disabled, stamp ON principal
+    WHEN new.disabled OR new.stamp <> old.stamp
+    BEGIN
+        DELETE FROM websession WHERE principal = new.id;
+    END;
+    """,
 )
 
 THROTTLE = (

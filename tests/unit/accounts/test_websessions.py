@@ -150,6 +150,9 @@ def test_what_others_change_ends_it_everywhere(
             execute("UPDATE principal SET roles='[]' WHERE id=?", (alice.id,))
     assert sessions_of(other, clock).holder(value, LIMITS) is None
     assert sessions.holder(value, LIMITS) is None
+    if change == "disable":
+        directory.principals.set_disabled(alice.name, False)
+        assert sessions.holder(value, LIMITS) is None
 
 
 def test_a_better_hash_of_the_same_password_ends_nothing(
