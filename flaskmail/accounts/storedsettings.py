@@ -147,9 +147,10 @@ class StoredSettings:
         total = self._database.row("SELECT count(*) FROM setting_history")
         return [_revision(row) for row in rows], 0 if total is None else total[0]
 
-    def at(self, revision: int) -> tuple[State, Rollback]:
-        """What is stored now, and what was at an earlier revision. Raises UnknownName when the history does not reach back."""
-        state, later = self.state(), []
+    def at(self, revision: int, state: State) -> Rollback:
+        """What was stored at an earlier revision. state: what is stored now. Raises UnknownName when the history does not reach
+        back."""
+        later = []
         for one in self.history()[0]:
             # Changes that were made after the state was read are none of it.
             if revision < one.revision <= state.revision:
@@ -171,7 +172,7 @@ class StoredSettings:
             texts.pop(key, None)
             if key in state.texts:
                 texts[key] = state.texts[key]
-        return state, Rollback(texts, tuple(sorted(kept)))
+        return Rollback(texts, tuple(sorted(kept)))
 
 
 def read_state(data: Path) -> State:

@@ -112,6 +112,9 @@ class Api:
             for name, operation in methods.items():
                 if legacy or not operation.legacy:
                     found.setdefault(name, (operation, dict(zip(operation.parameters, values.values(), strict=True))))
+            if found:
+                # As OpenAPI 3.1 section 4.8.8.2 has it: a fixed path is none of those with a parameter in its place.
+                break
         if not found:
             raise RequestError(404, "There is nothing at this address.", extra={"error": "notFound", "item": None})
         return found
@@ -218,9 +221,24 @@ def read_body(kind: Any, request: Request) -> Any:
     except ijson.NotIJson as error:
         raise RequestError(400, str(error), extra={"error": "other", "details": str(error), "reason": None}) from None
     try:
-        return msgspec.convert(value, kind)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            # RFC 8259 section 6: 1.0 is the number that 1 is.
+            return msgspec.convert(_whole(value), kind)
     except msgspec.ValidationError as error:
         raise of_validation(str(error), _names(kind), "the body") from None
+
+
+def _whole(value: Any) -> Any:
+    """The value with integers instead of floats that have no fraction."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _names(kind: Any) -> list[str]:

@@ -58,16 +58,14 @@ def present(server: Server) -> InForce:
     return server.live_settings.now
 
 
-def propose(server: Server, steps: Iterable[Step]) -> Proposal:
-    """What these steps would do. StoreError when it cannot be known."""
-    now = present(server)
-    state = server.directory.settings.state()
-    return judged(server, now, state, planned(state.texts, now.wanted, steps))
+def propose(server: Server, now: InForce, steps: Iterable[Step]) -> Proposal:
+    """What these steps would do to the settings as they are ``now``. StoreError when it cannot be known."""
+    return judged(server, now, planned(now.state.texts, now.wanted, steps))
 
 
-def judged(server: Server, now: InForce, state: State, plan: Plan) -> Proposal:
+def judged(server: Server, now: InForce, plan: Plan) -> Proposal:
     """What the plan would do."""
-    problems, pending = list(plan.problems), {}
+    state, problems, pending = now.state, list(plan.problems), {}
     try:
         fresh = server.live_settings.made_of(now.wanted, replace(state, texts=plan.texts), server.settings_checks)
     except ConfigError as error:
@@ -96,14 +94,11 @@ def _told(key: str, text: str | None) -> str | None:
 def store(call: Call, steps: Iterable[Step]) -> Proposal:
     """Does the steps, all or none. Raises RequestError: 400 with every problem, 409 for what is set elsewhere, 412 when If-Match
     names other settings than the present ones."""
-    return _store(call, list(steps))
-
-
-def _store(call: Call, steps: list[Step]) -> Proposal:
-    server = call.server
+    steps = list(steps)
     for attempt in range(ATTEMPTS):
-        call.check_match(tag(present(server)))
-        proposal = propose(server, steps)
+        now = present(call.server)
+        call.check_match(tag(now))
+        proposal = propose(call.server, now, steps)
         if commit(call, proposal, last=attempt == ATTEMPTS - 1):
             return proposal
     raise AssertionError("not reached")

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import msgspec
 
 from flaskmail.accounts.storedsettings import Changed
-from flaskmail.config.changing import AssertEmpty, Clear, Delete, Insert, Plan, Step
+from flaskmail.config.changing import AssertEmpty, Clear, Delete, Insert, Plan, Step, planned
 from flaskmail.config.listing import Listed, flat, is_secret, listed, schema, takes
 from flaskmail.config.loading import STORED
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.management.operation import Call, Listing, Members, Paged, Query, Resource
-from flaskmail.management.refusals import missing, not_found
+from flaskmail.management.refusals import not_found
 from flaskmail.management.settingchanges import commit, judged, present, propose, shadowed, store, tag
 
 resource = Resource("settings", "The settings: read, judged, changed, taken back, reloaded.")
@@ -175,8 +175,6 @@ def keys(call: Call, query: KeysQuery) -> dict[str, str]:
     """Get some settings as texts, by their keys or the beginnings of their keys.
 
     What is not set, and secrets, are left out."""
-    if not query.keys and not query.prefixes:
-        raise missing("keys", "Name keys, or prefixes.")
     wanted = set(query.keys)
     return {
         key: text
@@ -326,7 +324,11 @@ _REFUSES = {
     answer=Outcome | None,
     refuses=_REFUSES,
     example=[
-        {"type": "insert", "prefix": None, "values": [["jmap.protocol.get.max-objects", 1000], ["account.quota", "10 GB"]]},
+        {
+            "type": "insert",
+            "prefix": None,
+            "values": [["jmap.protocol.get.max-objects", 1000], ["account.quota", "10 GB"]],
+        },
         {"type": "delete", "keys": ["jmap.protocol.request.max-calls"]},
     ],
 )
@@ -341,8 +343,9 @@ def change(call: Call, query: ChangeQuery, body: list[AnyStep]) -> Outcome | Non
     if not query.dry_run:
         store(call, steps)
         return None
-    call.check_match(tag(present(call.server)))
-    proposal = propose(call.server, steps)
+    now = present(call.server)
+    call.check_match(tag(now))
+    proposal = propose(call.server, now, steps)
     call.changed = "nothing: a dry run"
     errors = _mistakes(proposal.problems)
     for key, origin in proposal.plan.fixed.items():
@@ -382,7 +385,8 @@ def _waiting(pending: Mapping[str, str]) -> dict[str, Warned]:
 def delete(call: Call, key: str) -> None:
     """Remove what is stored under a key, so that its default holds again."""
     steps = [Delete(key)]
-    if any(problem.key == key for problem in propose(call.server, steps).plan.problems):
+    now = present(call.server)
+    if planned(now.state.texts, now.wanted, steps).problems:
         raise not_found("setting", key)
     store(call, steps)
 
@@ -402,6 +406,7 @@ class Revision(msgspec.Struct):
 )
 def history(call: Call, query: Paged) -> Listing[Revision]:
     """List the changes that were made, newest first."""
+    call.headers["ETag"] = f'"{tag(present(call.server))}"'
     first, last = query.span
     found, total = call.server.directory.settings.history(None if last is None else last - first, first)
     return Listing(items=[Revision(one.revision, one.at, one.actor, one.changes) for one in found], total=total)
@@ -434,13 +439,13 @@ def rollback(call: Call, query: ChangeQuery, body: RollbackBody) -> RolledBack:
     call.require("settings-delete")
     now = present(call.server)
     call.check_match(tag(now))
-    state, back = call.server.directory.settings.at(body.revision)
+    back = call.server.directory.settings.at(body.revision, now.state)
     plan = Plan(dict(back.texts))
     for key, text in back.texts.items():
         origin = now.wanted.origin(key)
-        if state.texts.get(key) != text and origin not in ("default", STORED):
+        if now.state.texts.get(key) != text and origin not in ("default", STORED):
             plan.fixed[key] = origin
-    proposal = judged(call.server, now, state, plan)
+    proposal = judged(call.server, now, plan)
     if query.dry_run:
         call.changed = "nothing: a dry run"
     else:

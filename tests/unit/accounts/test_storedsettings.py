@@ -91,18 +91,19 @@ def test_the_way_back(settings: StoredSettings) -> None:
     settings.change({"a": "1", "b": "1"}, actor="")
     settings.change({"a": "2", "c": "3", "s": '"x"'}, actor="", is_secret=is_secret)
     settings.change({"a": None, "s": '"y"'}, actor="", is_secret=is_secret)
-    state, back = settings.at(2)
+    state = settings.state()
+    back = settings.at(2, state)
     # What the secret was is known to nobody.
     assert back.texts == {"a": "2", "b": "1", "c": "3", "s": '"y"'}
     assert back.kept == ("s",)
     assert state.texts == {"b": "1", "c": "3", "s": '"y"'}
-    assert settings.at(1)[1].texts == {"a": "1", "b": "1"}
-    assert settings.at(1)[1].kept == ()
-    assert settings.at(0)[1].texts == {}
-    assert settings.at(3)[1].texts == state.texts
+    assert settings.at(1, settings.state()).texts == {"a": "1", "b": "1"}
+    assert settings.at(1, settings.state()).kept == ()
+    assert settings.at(0, settings.state()).texts == {}
+    assert settings.at(3, settings.state()).texts == state.texts
     for missing in (4, -1):
         with pytest.raises(UnknownName):
-            settings.at(missing)
+            settings.at(missing, state)
 
 
 def test_the_history_has_an_end(settings: StoredSettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +112,9 @@ def test_the_history_has_an_end(settings: StoredSettings, monkeypatch: pytest.Mo
     for number in range(5):
         settings.change({"a": str(number)}, actor="")
     assert [one.revision for one in settings.history()[0]] == [5, 4, 3]
-    assert settings.at(2)[1].texts == {"a": "1"}
+    assert settings.at(2, settings.state()).texts == {"a": "1"}
     with pytest.raises(UnknownName):
-        settings.at(1)
+        settings.at(1, settings.state())
 
 
 def test_a_request_to_reload_is_no_change(settings: StoredSettings) -> None:
