@@ -215,3 +215,20 @@ def test_a_log_that_cannot_be_written_costs_no_request(tmp_path: Path) -> None:
         assert live.send("GET", "/jmap/session", {"Authorization": "Bearer x"}, b"").status == 401
         assert live.send("GET", "/healthz/ready", {}, b"").status == 200
     assert "Traceback" not in live.log()
+
+
+def test_after_a_reload_each_message_is_kept_once_and_where_the_settings_say(tmp_path: Path) -> None:
+    def kept(folder: str) -> list[str]:
+        found = [one for path in sorted((tmp_path / folder).glob("*.log")) for one in path.read_bytes().splitlines()]
+        return [json.loads(one)["event"] for one in found]
+
+    with live_server("[server]\nworkers = 1\n", folder=tmp_path, arguments=START, python_path=ROOT) as live:
+        for _ in range(2):
+            live.process.send_signal(signal.SIGHUP)
+            assert until(lambda: "Settings: nothing changed" in kept("data/logs"))
+        assert until(lambda: kept("data/logs").count("Settings: nothing changed") == 2)
+        config = (tmp_path / "config.toml").read_text()
+        (tmp_path / "config.toml").write_text(config + '\n[log]\npath = "elsewhere"\n')
+        live.process.send_signal(signal.SIGHUP)
+        assert until(lambda: "Settings: changed: log.path" in kept("elsewhere"))
+        assert "Settings: changed: log.path" not in kept("data/logs")
