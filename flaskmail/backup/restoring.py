@@ -101,7 +101,7 @@ def _copy(source: Path, stage: Path, listed: list[Listed], manifest: Manifest, t
             make_folder(stage / folder)
             folders.add(stage / folder)
         try:
-            found, size = _copy_file(source / one.path, target)
+            found, size = copy_file(source / one.path, target)
         except FileNotFoundError:
             damaged.append(f"{one.path} is gone")
             continue
@@ -114,7 +114,8 @@ def _copy(source: Path, stage: Path, listed: list[Listed], manifest: Manifest, t
     return damaged
 
 
-def _copy_file(source: Path, target: Path) -> tuple[str, int]:
+def copy_file(source: Path, target: Path) -> tuple[str, int]:
+    """Copies to a new file (0600), durably; the SHA-256 in hex and the number of the octets. OSError as it comes."""
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as read:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from flaskmail import config
-from flaskmail.backup import restore_backup
-from flaskmail.cli.common import REFUSED, as_json, octets, refusing, write_json
+from flaskmail.backup import restore_account, restore_backup
+from flaskmail.cli.common import REFUSED, as_json, octets, opened, refusing, write_json
 from flaskmail.cli.working import at_url, progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
@@ -21,17 +21,29 @@ from flaskmail.upkeep import Verified, verify_all
 @click.command(short_help="Bring a backup back.")
 @click.argument("source", metavar="SRC", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--to", "data", metavar="DATA", type=click.Path(path_type=Path), help="Default: what storage.path says.")
+@click.option(
+    "--account", metavar="NAME", help="Only this account, beside those that are there; the server may be running."
+)
 @click.option("--even-damaged", is_flag=True, help="Also when the backup was damaged since it was made.")
 @as_json
-def restore(source: Path, data: Path | None, even_damaged: bool, machine: bool) -> None:
+def restore(source: Path, data: Path | None, account: str | None, even_damaged: bool, machine: bool) -> None:
     """Bring the backup SRC back to an empty data folder.
 
     Every file is compared with its hash, and everything is checked as `flaskmail verify` does, before anything comes to its
     place. What is interrupted leaves no data that a server could use; the same command begins again. Start the server only
     afterwards. The settings file is for you to put in its place. The exit status is 1 when the check found something wrong.
+
+    With --account one account that is gone comes back, with its mail and the password of then.
     """
     if at_url():
         raise click.UsageError("A backup is brought back to a folder here, while no server uses it: leave --url out.")
+    if account is not None:
+        if data is not None or even_damaged:
+            raise click.UsageError(
+                "--account comes back to the present data: --to and --even-damaged do not go with it."
+            )
+        _account(source, account, machine)
+        return
     with refusing():
         settings = config.load()
         target = settings.storage.path if data is None else data
@@ -68,4 +80,20 @@ def restore(source: Path, data: Path | None, even_damaged: bool, machine: bool) 
         if done.manifest.settings:
             click.echo(f"The server's settings were in {done.manifest.settings}.")
     if checked.findings or done.damaged:
+        raise SystemExit(REFUSED)
+
+
+def _account(source: Path, name: str, machine: bool) -> None:
+    with opened() as server:
+        with progress("Copying", hidden=machine, octets=True) as tell:
+            principal, damaged = restore_account(source, server.store, server.directory, name, tell=tell)
+        server.tell("account.created", account=principal.name, id=principal.id)
+        if machine:
+            write_json({"account": principal.name, "id": principal.id, "findings": damaged})
+        else:
+            for what in damaged:
+                click.echo(what, err=True)
+            click.echo(f"Brought the account {principal.name} back ({principal.id}), with the password of then.")
+            click.echo("Its roles, further addresses, tokens and second factor did not come back.")
+    if damaged:
         raise SystemExit(REFUSED)

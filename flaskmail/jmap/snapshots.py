@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +94,10 @@ class Snapshots:
         """See Store."""
         self.release()
         return self.store.copy(account_id, folder)
+
+    def adopt(self, account_id: str, fill: Callable[[Path], None]) -> None:
+        """See Store."""
+        self.store.adopt(account_id, fill)
 
     def footprint(self, account_id: str) -> int:
         """See Store."""

@@ -292,6 +292,11 @@ class Store(Protocol):
         StoreDamaged when its database cannot be read; StoreError when this store keeps no files."""
         ...
 
+    def adopt(self, account_id: str, fill: Callable[[Path], None]) -> None:
+        """Makes an account from a copy, whole or not at all: ``fill`` puts the files that ``copy`` made, durably, into the new
+        folder that it is given. StoreError when there is such an account, or this store keeps no files."""
+        ...
+
     def footprint(self, account_id: str) -> int:
         """About how many octets ``copy`` will write. AccountMissing when there is no such account."""
         ...

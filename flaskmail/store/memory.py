@@ -511,6 +511,10 @@ class MemoryStore:
         """See ``Store.copy``."""
         raise StoreError("what is kept in memory only cannot be copied")
 
+    def adopt(self, account_id: str, fill: Callable[[Path], None]) -> None:
+        """See ``Store.adopt``."""
+        raise StoreError("what is kept in memory only has no files")
+
     def footprint(self, account_id: str) -> int:
         """See ``Store.footprint``."""
         self._data(account_id)

@@ -138,7 +138,9 @@ def _relative(path: Path, files: BlobFiles) -> str:
 def _named(snapshot: Path) -> Iterator[tuple[bytes, int]]:
     """(hash, size) of every blob that the copied database has in a file."""
     # Nobody writes it: so no files come to lie beside it.
-    db: Database = apsw.Connection(f"{snapshot.as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    db: Database = apsw.Connection(
+        f"{snapshot.as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
     try:
         last = -1
         while rows := db.execute(

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -161,21 +161,31 @@ class SqliteStore:
         """Makes an account, whole or not at all; one that is there already stays as it is. ValueError when the id is no Id."""
         if not is_id(account_id):
             raise ValueError(f"{account_id!r} is no Id")
+        if not self.folder(account_id).exists():
+            self._make(account_id, lambda folder: self._make_file(folder / "mail.db"))
+
+    def adopt(self, account_id: str, fill: Callable[[Path], None]) -> None:
+        """See Store. ValueError when the id is no Id."""
+        if not is_id(account_id):
+            raise ValueError(f"{account_id!r} is no Id")
+        if self.folder(account_id).exists() or not self._make(account_id, fill):
+            raise StoreError(f"there is an account {account_id} already")
+
+    def _make(self, account_id: str, fill: Callable[[Path], None]) -> bool:
+        """Makes an account's folder, which ``fill`` fills; False when somebody else made it meanwhile."""
         target = self.folder(account_id)
-        if target.exists():
-            return
         making = self.root / f".making-{token_hex(8)}"
         try:
             make_folder(making)
             make_folder(making / "blobs")
-            self._make_file(making / "mail.db")
+            fill(making)
             sync_folder(making)
             try:
                 making.rename(target)
             except OSError:
-                # Somebody else made it meanwhile.
                 if not target.is_dir():
                     raise
+                return False
             sync_folder(self.root)
         except OSError as error:
             raise StoreError(f"the account cannot be made: {error.strerror}") from error
@@ -184,6 +194,7 @@ class SqliteStore:
         finally:
             if making.exists():
                 shutil.rmtree(making, ignore_errors=True)
+        return True
 
     def _make_file(self, path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))

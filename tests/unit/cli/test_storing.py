@@ -42,6 +42,18 @@ def test_what_is_damaged_is_told(flaskmail: Command, tmp_path: Path) -> None:
     assert (done.exit_code, "control.db has changed" in done.output) == (1, True)
 
 
+def test_one_account_comes_back(flaskmail: Command, tmp_path: Path) -> None:
+    imported(flaskmail, tmp_path)
+    assert flaskmail("backup", tmp_path / "b").exit_code == 0
+    assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
+    assert flaskmail("account", "delete", "ann@example.org", "--yes").exit_code == 0
+    done = flaskmail("restore", tmp_path / "b", "--account", "ann@example.org")
+    assert (done.exit_code, "Brought the account ann@example.org back" in done.output) == (0, True), done.output
+    assert flaskmail("verify").output == "Checked 1 account: nothing is wrong.\n"
+    assert flaskmail("reindex").output == "Indexed 1 records of 1 account.\n"
+    assert flaskmail("restore", tmp_path / "b", "--account", "x@example.org", "--to", tmp_path / "d").exit_code == 2
+
+
 def test_where_a_backup_goes_without_a_place(flaskmail: Command, tmp_path: Path) -> None:
     done = flaskmail("backup")
     assert (done.exit_code, "storage.backup-path" in done.output) == (1, True)
