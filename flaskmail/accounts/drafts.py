@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from flaskmail.accounts.faults import BadName, DirectoryError
+from flaskmail.accounts.faults import BadName, DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name, domain_name
 from flaskmail.accounts.permissions import ALIASES, ROLES, UnknownPermission, known
 from flaskmail.accounts.principals import PrincipalType
@@ -29,6 +29,18 @@ class BadField(DirectoryError):
     def __init__(self, field: str, expected: str) -> None:
         self.field, self.expected = field, expected
         super().__init__(f"{field}: {expected}")
+
+
+class Absent(BadField):
+    """A field names something that does not exist. item: its name."""
+
+    def __init__(self, field: str, what: str, item: str) -> None:
+        self.item = item
+        super().__init__(field, f"there is no {what} {item[:300]!r}")
+
+
+class Unfit(BadField):
+    """The value would do elsewhere, but does not fit this principal as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +122,12 @@ class Change:
 
 
 def plain_name(text: str, field: str = "name") -> str:
-    """The name of a role or a key, in lower case. Raises BadField."""
+    """The name of a role or a key, in lower case. Raises BadField, or NameTaken for those of our own."""
     name = text.strip().lower()
     if not _PLAIN.fullmatch(name):
         raise BadField(field, f"{text[:80]!r} is no name: 1 to 64 letters, digits, '.', '_' and '-', the first no sign")
     if name == ADMIN or name in ROLES or name in ALIASES:
-        raise BadField(field, f"{name!r} is the name of a built-in role or account")
+        raise NameTaken(f"{name!r} is the name of a built-in role or account", name)
     return name
 
 
@@ -176,8 +188,10 @@ def applied(draft: Draft, changes: Iterable[Change]) -> Draft:
     """The draft after the changes, in their order. Raises BadField for a value of a wrong kind; ``checked`` looks at the rest."""
     for change in changes:
         attribute = FIELDS.get(change.field)
-        if attribute is None or change.field not in HAS[draft.type]:
-            raise BadField(change.field, f"a principal of type {draft.type} has no such field that can be changed")
+        if attribute is None:
+            raise BadField(change.field, "there is no such field that can be changed")
+        if change.field not in HAS[draft.type]:
+            raise Unfit(change.field, f"a principal of type {draft.type} has no such field")
         before = getattr(draft, attribute)
         is_list = isinstance(before, tuple) or attribute == "networks"
         if is_list:
@@ -186,27 +200,29 @@ def applied(draft: Draft, changes: Iterable[Change]) -> Draft:
             raise BadField(change.field, f"it is no list: only the action set is possible, not {change.action}")
         else:
             after = _scalar(change.field, change.value)
+            if attribute == "name" and ("@" in after) == (draft.type in PLAIN) and after.strip().lower() != draft.name:
+                wanted = "no address" if draft.type in PLAIN else "an address"
+                raise Unfit("name", f"the name of a principal of type {draft.type} is {wanted}")
         draft = dataclasses.replace(draft, **{attribute: after})
     return draft
 
 
 def _items(change: Change, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
     value = change.value
-    if change.action == "set" and value is None:
-        return None if change.field == "allowedNetworks" else ()
-    items = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) for item in items) or (change.action != "set" and isinstance(value, list)):
-        raise BadField(change.field, "texts are wanted" if change.action == "set" else "one text is wanted")
+    if value is None and change.action == "set" and change.field == "allowedNetworks":
+        return None
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, str) for item in items):
+        raise BadField(change.field, "texts are wanted")
     if change.action == "set":
         return tuple(items)
-    rest = tuple(item for item in before or () if item.lower() != value.strip().lower())
-    if change.action == "addItem":
-        return (*(before or ()), value) if len(rest) == len(before or ()) else before
-    if change.field == "roles" and len(rest) == len(before or ()):
+    named = {item.strip().lower() for item in items}
+    if change.field == "roles":
         # An alias stands for the role that is stored.
-        wanted = ALIASES.get(value.strip().lower())
-        rest = tuple(item for item in before or () if item != wanted)
-    return rest
+        named |= {ALIASES[name] for name in named & ALIASES.keys()}
+    if change.action == "removeItem":
+        return tuple(item for item in before or () if item.lower() not in named)
+    return (*(before or ()), *items)
 
 
 _SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
@@ -233,7 +249,7 @@ def _scalar(field: str, value: Any) -> Any:
 def network(text: str) -> str:
     """A network, or one address, as CIDR. Raises BadField."""
     try:
-        return str(ipaddress.ip_network(text.strip()))
+        return str(ipaddress.ip_network(text.strip(), strict=False))
     except ValueError:
         raise BadField(
             "allowedNetworks", f"{text[:80]!r} is no network such as 192.0.2.0/24 or 2001:db8::/32"

@@ -12,8 +12,8 @@ import apsw
 from flaskmail.accounts.authorization import Access, owned_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
-from flaskmail.accounts.drafts import PLAIN, BadField, Change, Draft, applied, checked
-from flaskmail.accounts.faults import BadName, DirectoryError, InUse, NameTaken, UnknownName
+from flaskmail.accounts.drafts import PLAIN, Absent, Change, Draft, Unfit, applied, checked
+from flaskmail.accounts.faults import DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.permissions import OWN, ROLES
 from flaskmail.accounts.principals import COLUMNS, WIDTH, Principal, new_stamp, principal_of
@@ -146,12 +146,14 @@ class Entries:
             held = owned_by(execute, id)
             holders = _holders(execute, id) if before.draft.type == "role" else {}
             draft, domain = checked(applied(before.draft, changes))
-            if not access.reaches(domain) or (before.principal.admin and draft.name != ADMIN):
-                raise BadField("name", "a name in another domain is not possible")
+            if before.principal.admin and draft.name != ADMIN:
+                raise Unfit("name", f"{ADMIN!r} keeps its name")
+            if not access.reaches(domain):
+                raise Absent("name", "domain", domain or "")
             if draft.name == ADMIN and not before.principal.admin:
-                raise BadField("name", f"{ADMIN!r} is the name of the administrator")
+                raise NameTaken(f"{ADMIN!r} is the name of the administrator", ADMIN)
             if domain is not None and not execute("SELECT 1 FROM domain WHERE name=?", (domain,)):
-                raise BadField("name", f"there is no domain {domain!r}")
+                raise Absent("name", "domain", domain)
             plain = draft.type in PLAIN
             try:
                 execute(
@@ -235,7 +237,7 @@ def _found(rows: Execute, name: str, access: Access) -> Entry:
         # What is the server's own goes before what domains call by the same name.
         found = found[:1]
     if len(found) > 1:
-        raise BadName(f"several domains have a principal {wanted!r}: name it by its id")
+        raise DirectoryError(f"several domains have a principal {wanted!r}: name it by its id")
     found = found or rows(_IDENTIFIED, (wanted, access.domain))
     if not found:
         known = rows(
@@ -354,7 +356,7 @@ def _store(execute: Execute, id: str, draft: Draft, domain: str | None, access: 
         for member in members:
             execute("INSERT OR IGNORE INTO member(group_id, principal) VALUES(?,?)", (id, member))
     if execute(_CYCLE, (id,)):
-        raise BadField(
+        raise Unfit(
             "members" if draft.members else "memberOf",
             "a group cannot be a member of itself, not through others either",
         )
@@ -369,13 +371,13 @@ _CYCLE = (
 def _store_addresses(execute: Execute, id: str, draft: Draft, domain: str | None, access: Access) -> None:
     if domain is None:
         if draft.emails:
-            raise BadField("emails", f"{draft.name!r} has no mail, so no addresses either")
+            raise Unfit("emails", f"{draft.name!r} has no mail, so no addresses either")
         return
     execute("DELETE FROM address WHERE principal=?", (id,))
     for position, address in enumerate((draft.name, *draft.emails)):
         of = account_name(address)[1]
         if not access.reaches(of) or not execute("SELECT 1 FROM domain WHERE name=?", (of,)):
-            raise BadField("emails", f"there is no domain {of!r}")
+            raise Absent("emails", "domain", of or "")
         try:
             execute(
                 "INSERT INTO address(address, principal, domain, position) VALUES(?,?,?,?)", (address, id, of, position)
@@ -393,7 +395,7 @@ def _ids(execute: Execute, names: Iterable[str], types: Sequence[str], access: A
             (name, json.dumps(types), access.domain),
         )
         if not row:
-            raise BadField(field, f"there is no {' or '.join(types)} {name[:300]!r}")
+            raise Absent(field, " or ".join(types), name)
         out.append(row[0][0])
     return out
 
@@ -411,9 +413,9 @@ def _roles(execute: Execute, id: str, names: Iterable[str], domain: str | None) 
             (name, domain),
         )
         if not row:
-            raise BadField("roles", f"there is no role {name!r}")
+            raise Absent("roles", "role", name)
         if row[0][0] == id:
-            raise BadField("roles", "a role cannot contain itself")
+            raise Unfit("roles", "a role cannot contain itself")
         out.append(row[0][0])
     return list(dict.fromkeys(out))
 

@@ -8,19 +8,21 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from flaskmail.accounts.drafts import Unfit
+from flaskmail.accounts.faults import BadPassword
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.strength import check_strength
 from flaskmail.accounts.totp import WrongCode
 from flaskmail.errors import RequestError
-from flaskmail.management.credentials import PERMISSION, Label, Moment, NewSecret, Scopes, make, own
+from flaskmail.management.credentials import PERMISSION, Label, NewSecret, Scopes, make, own
 from flaskmail.management.operation import Call, Members, Resource
-from flaskmail.management.refusals import missing, not_found, unsupported
+from flaskmail.management.refusals import not_found
+from flaskmail.management.shapes import Moment, Password
 
 resource = Resource("account", "Your own account: how you sign in.")
 
 T = TypeVar("T")
 
-Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 Code = Annotated[str, Meta(min_length=1, max_length=40)]
 
 
@@ -43,9 +45,9 @@ class SetPassword(_Step, tag="setPassword"):
 
 
 class EnableOtpAuth(_Step, tag="enableOtpAuth"):
-    """Begin with a second factor: the answer has the URL for an authenticator app. url: the server makes it, so it is refused."""
+    """Begin with a second factor: the answer has the URL for an authenticator app. url: null, as the server makes it."""
 
-    url: Annotated[str, Meta(max_length=2000)] | None = None
+    url: None = None
 
 
 class ConfirmOtpAuth(_Step, tag="confirmOtpAuth"):
@@ -61,13 +63,13 @@ class DisableOtpAuth(_Step, tag="disableOtpAuth"):
 
 
 class AddAppPassword(_Step, tag="addAppPassword"):
-    """A password for one program. scopes: null for everything in JMAP; expires: null for never. password: the server makes it, so
-    it is refused."""
+    """A password for one program. scopes: null for everything in JMAP; expires: null for never. password: null, as the server
+    makes it."""
 
     name: Label
     scopes: Scopes | None = None
     expires: Moment | None = None
-    password: Annotated[str, Meta(max_length=2000)] | None = None
+    password: None = None
 
 
 class RemoveAppPassword(_Step, tag="removeAppPassword"):
@@ -115,8 +117,8 @@ def auth(call: Call) -> Auth:
     answer=Made | None,
     refuses={
         403: "The permission is missing, it has to be proven that it is you, or a scope is more than this credential has.",
-        404: "There is no app password of that name.",
-        409: "There is a second factor already, or none.",
+        404: "There is no app password of that name, or no such scope.",
+        409: "There is a second factor already; or a password is too weak, an expiry is past.",
     },
     example=[{"type": "addAppPassword", "name": "phone"}],
 )
@@ -140,13 +142,13 @@ def _take(call: Call, owner: Principal, step: Step, made: Made) -> None:
     directory, settings = call.server.directory, call.server.settings
     match step:
         case SetPassword(password=password):
-            check_strength(password, owner.name, settings.authentication.password.min_length)
+            try:
+                check_strength(password, owner.name, settings.authentication.password.min_length)
+            except BadPassword as error:
+                # What is strong enough is a setting: no fault of the request's form.
+                raise Unfit("password", str(error)) from None
             directory.principals.set_password(owner.name, directory.passwords.hash(password))
-        case EnableOtpAuth(url=url):
-            if url is not None:
-                raise unsupported(
-                    "The server makes the secret of a second factor: leave the url out, and confirm with a code."
-                )
+        case EnableOtpAuth():
             directory.second_factors.enrol(owner)
             enrolment = directory.second_factors.enrolment(owner, urlsplit(call.base_url()).hostname or "flaskmail")
             made.otp_auth_url = None if enrolment is None else enrolment.uri
@@ -154,9 +156,7 @@ def _take(call: Call, owner: Principal, step: Step, made: Made) -> None:
             made.recovery_codes = _with_code(lambda: directory.second_factors.confirm(owner, code))
         case DisableOtpAuth():
             directory.second_factors.remove(owner)
-        case AddAppPassword(password=given):
-            if given is not None:
-                raise unsupported("The server makes app passwords and answers them: leave the password out.")
+        case AddAppPassword():
             made.app_passwords.append(make(call, owner, "app-password", step.name, step.scopes, step.expires))
         case RemoveAppPassword(name=name):
             ids = [one.id for one in directory.tokens.all(owner) if (one.kind, one.name) == ("app-password", name)]
@@ -187,7 +187,7 @@ def _prove(call: Call, owner: Principal, proof: Proof | None) -> None:
     if directory.second_factors.has_second_factor(owner.id):
         code = None if proof is None else proof.code
         if code is None:
-            raise missing("code", "A code of your second factor is wanted.")
+            raise RequestError(403, "A code of your second factor is wanted.", extra={"member": "code"})
         _with_code(lambda: directory.second_factors.check(owner, code))
 
 

@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from flaskmail.accounts.drafts import Absent
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import SCOPES
 from flaskmail.accounts.tokens import Token
 from flaskmail.errors import RequestError
-from flaskmail.management.audit import MOMENT
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.principals import date_of, expiry
-from flaskmail.management.refusals import invalid, not_found
+from flaskmail.management.refusals import not_found
+from flaskmail.management.shapes import Moment
 
 resource = Resource(
     "credentials", "What lets in beside the main password: app passwords, tokens, applications, sessions."
@@ -24,7 +25,6 @@ PERMISSION = ("manage-passwords",)
 
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Scopes = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)]
-Moment = Annotated[str, Meta(max_length=40, extra_json_schema=MOMENT)]
 
 
 class NewSecret(Struct):
@@ -84,7 +84,11 @@ def credentials(call: Call, query: Paged) -> Listing[Credential]:
     permissions=PERMISSION,
     body=NewCredential,
     answer=NewSecret,
-    refuses={403: "The permission is missing, or a scope is more than this credential has."},
+    refuses={
+        403: "The permission is missing, or a scope is more than this credential has.",
+        404: "There is no such scope.",
+        409: "The expiry is past.",
+    },
     example={"kind": "token", "name": "backup script", "scopes": ["urn:ietf:params:jmap:mail"]},
 )
 def create(call: Call, body: NewCredential) -> NewSecret:
@@ -171,12 +175,12 @@ def make(
     scopes: list[str] | None,
     expires: str | None,
 ) -> NewSecret:
-    """Makes a credential for who asks. RequestError 400 for a scope that does not exist, 403 for one that his own lacks."""
+    """Makes a credential for who asks. Absent for a scope that does not exist, RequestError 403 for one that his own lacks."""
     chosen = None if scopes is None else frozenset(scopes)
     known = SCOPES.keys() | call.server.engine.capabilities.keys()
     unknown = (chosen or frozenset()) - known
     if unknown:
-        raise invalid("scopes", f"scopes are wanted: {', '.join(sorted(known))}", repr(min(unknown)))
+        raise Absent("scopes", "scope", min(unknown))
     held = owner.grant.scopes
     if held is not None and (chosen is None or not chosen <= held):
         # Nobody grants more than he has.

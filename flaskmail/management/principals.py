@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from flaskmail.accounts.domains import Domain
-from flaskmail.accounts.drafts import BadField, Change, Draft
+from flaskmail.accounts.drafts import BadField, Change, Draft, Unfit
 from flaskmail.accounts.entries import Entry
 from flaskmail.accounts.faults import BadName, UnknownName
 from flaskmail.accounts.permissions import PERMISSIONS, ROLES, TYPES, named
+from flaskmail.accounts.principals import PrincipalType
 from flaskmail.accounts.scopes import SCOPES
 from flaskmail.management import domains
-from flaskmail.management.audit import MOMENT, moment
-from flaskmail.management.operation import SELF, Call, Listing, Members, Paged, Query, Resource
-from flaskmail.management.refusals import conflict, invalid, unsupported
+from flaskmail.management.audit import moment
+from flaskmail.management.operation import SELF, Call, Listing, Paged, Query, Resource
+from flaskmail.management.principalbodies import (
+    NewApiKey,
+    NewDomainPrincipal,
+    NewIndividual,
+    NewPrincipal,
+    NewRole,
+    SetDescription,
+    SetExpiry,
+    SetSecrets,
+    Step,
+)
+from flaskmail.management.refusals import conflict, invalid
 
 resource = Resource("principals", "People, groups, mailing lists, domains, roles and API keys.")
 
 Type = Literal["individual", "group", "list", "domain", "role", "apiKey"]
-Name = Annotated[str, Meta(min_length=1, max_length=320)]
-Text = Annotated[str, Meta(max_length=1000)]
-Texts = Annotated[list[str], Meta(max_length=10_000)] | Text
-"""Several texts, or one by itself."""
-Quota = Annotated[int, Meta(ge=0, lt=2**53)]
 
 STORED = ("individual", "group", "list", "role", "apiKey")
 """The types that are no domains."""
@@ -64,39 +72,26 @@ class PrincipalInfo(Struct, rename="camel", omit_defaults=False):
     last_used: str | UnsetType | None = UNSET
 
 
+_WIRE = (
+    "id",
+    "type",
+    "name",
+    *(name for name in PrincipalInfo.__struct_encode_fields__ if name not in ("id", "type", "name", "usedQuota")),
+)
+_ATTRIBUTES = dict(zip(PrincipalInfo.__struct_encode_fields__, PrincipalInfo.__struct_fields__, strict=True))
+
+Field = Annotated[str, Meta(extra_json_schema={"enum": list(_WIRE)})]
+
+
 class PrincipalQuery(Paged, kw_only=True):
     """Which principals."""
 
     filter: Annotated[str, Meta(max_length=300, description="Stands in a name, an address or the description.")] = ""
     types: Annotated[tuple[Type, ...], Meta(description="Of which types; all that you may list without it.")] = ()
-    fields: Annotated[tuple[str, ...], Meta(max_length=40, description="Members wanted beside id, type and name.")] = ()
+    fields: Annotated[
+        tuple[Field, ...], Meta(max_length=40, description="Members wanted beside id, type and name.")
+    ] = ()
     count: Annotated[bool, Meta(description="Only count them.")] = False
-
-
-class NewPrincipal(Members):
-    """A principal to make. name: an address of individuals, groups and lists. quota: octets, 0 for the server's default. secrets:
-    the password of an individual, at most one. roles: ``user`` for individuals when it is not there. domain: of a role or a key,
-    to which it belongs; otherwise your own, or the whole server. Of keys: expires, and the networks from which alone they
-    count."""
-
-    type: Type
-    name: Name
-    description: Text | None = None
-    quota: Quota | None = None
-    secrets: Texts = []
-    emails: Texts = []
-    urls: Texts = []
-    member_of: Texts = []
-    lists: Texts = []
-    members: Texts = []
-    external_members: Texts = []
-    roles: Texts | UnsetType = UNSET
-    enabled_permissions: Texts = []
-    disabled_permissions: Texts = []
-    disabled: bool = False
-    domain: Name | None = None
-    expires: Annotated[str, Meta(max_length=40, extra_json_schema=MOMENT)] | None = None
-    allowed_networks: Texts | None = None
 
 
 class NewKey(Struct):
@@ -107,21 +102,12 @@ class NewKey(Struct):
     secret: str
 
 
-class Step(Members):
-    """One change of a principal. field: a member of NewPrincipal but type and domain. value: for set, what the member is; for the
-    other two, one text."""
-
-    action: Literal["set", "addItem", "removeItem"]
-    field: Annotated[str, Meta(max_length=100)]
-    value: Any = None
-
-
 class BulkQuery(Query, kw_only=True):
     """Which principals to delete."""
 
     type: Type
     filter: Annotated[str, Meta(max_length=300, description="Stands in a name, an address or the description.")] = ""
-    confirm: Annotated[bool, Meta(description="Has to be true.")] = False
+    confirm: Annotated[Literal["true"], Meta(description="That this is meant.")]
 
 
 class Described(Struct):
@@ -166,9 +152,9 @@ def permissions(call: Call) -> Rights:
 )
 def principals(call: Call, query: PrincipalQuery) -> Listing[PrincipalInfo]:
     """List principals by name, domains first."""
-    unknown = set(query.fields) - set(_WIRE)
-    if unknown:
-        raise invalid("fields", f"members of a principal are wanted: {', '.join(_WIRE)}", min(unknown))
+    for name in query.fields:
+        if name not in _WIRE:
+            raise invalid("fields", f"members of a principal are wanted: {', '.join(_WIRE)}", repr(name[:80]))
     for type in query.types:
         call.require(named(type, "list"))
     types = {type for type in query.types or TYPES if call.access.may(named(type, "list"))}
@@ -200,7 +186,7 @@ def principals(call: Call, query: PrincipalQuery) -> Listing[PrincipalInfo]:
     body=NewPrincipal,
     answer=str | NewKey,
     refuses={
-        404: "There is no such domain, or it is not yours.",
+        404: "There is no such domain, role, group or member, or it is not yours.",
         409: "The name or an address is taken.",
         403: "A permission is missing, or the principal would have more permissions than you.",
     },
@@ -215,18 +201,12 @@ def create(call: Call, body: NewPrincipal) -> str | NewKey:
     """Make a principal; its id.
 
     Of an API key also its secret, which is shown this once. Only the password of an individual can be given."""
-    _allow(call, body.type, "create", body.name)
-    if body.type == "domain":
-        _refuse_beyond(body, {"type", "name", "description"})
+    type = cast(Type, body.__struct_config__.tag)
+    _allow(call, type, "create", body.name)
+    if isinstance(body, NewDomainPrincipal):
         return domains.create(call, domains.NewDomain(name=body.name, description=body.description or "")).name
-    secrets = _texts(body.secrets)
-    password = None
-    if secrets:
-        password = _password(body.type, secrets)
-    # Whoever acts in one domain makes things of that domain.
-    domain = body.domain if body.domain is not None or body.type not in ("role", "apiKey") else call.access.domain
     draft = Draft(
-        type=body.type,
+        type=cast(PrincipalType, type),
         name=body.name,
         description=body.description or "",
         quota=body.quota or None,
@@ -236,16 +216,20 @@ def create(call: Call, body: NewPrincipal) -> str | NewKey:
         lists=_texts(body.lists),
         members=_texts(body.members),
         external_members=_texts(body.external_members),
-        roles=(("user",) if body.type == "individual" else ())
-        if isinstance(body.roles, UnsetType)
-        else _texts(body.roles),
+        roles=_texts(body.roles),
         enabled_permissions=_texts(body.enabled_permissions),
         disabled_permissions=_texts(body.disabled_permissions),
-        disabled=body.disabled,
-        domain=domain,
-        expires=expiry(body.expires),
-        networks=None if body.allowed_networks is None else _texts(body.allowed_networks),
     )
+    if isinstance(body, (NewIndividual, NewRole, NewApiKey)):
+        draft = replace(draft, disabled=body.disabled)
+    if isinstance(body, (NewRole, NewApiKey)):
+        # Whoever acts in one domain makes things of that domain.
+        draft = replace(draft, domain=body.domain or call.access.domain)
+    if isinstance(body, NewApiKey):
+        networks = None if body.allowed_networks is None else _texts(body.allowed_networks)
+        draft = replace(draft, expires=expiry(body.expires), networks=networks)
+    secrets = _texts(body.secrets)
+    password = _password(secrets[0]) if secrets else None
     entry, key = call.server.create_principal(draft, call.access, password)
     return entry.id if key is None else NewKey(entry.id, entry.draft.name, key)
 
@@ -262,8 +246,6 @@ def create(call: Call, body: NewPrincipal) -> str | NewKey:
 def delete_all(call: Call, query: BulkQuery) -> int:
     """Delete all principals of a type that a filter finds, with their mail; how many they were."""
     call.require(named(query.type, "delete"))
-    if not query.confirm:
-        raise invalid("confirm", "write confirm=true: this deletes everything that the filter finds")
     directory = call.server.directory
     if query.type == "domain":
         names = [one.name for one in directory.domains.page(query.filter, within=call.access.domain)[0]]
@@ -298,7 +280,7 @@ def principal(call: Call, name: str) -> PrincipalInfo:
     permissions=_any("update"),
     body=Annotated[list[Step], Meta(max_length=1000)],
     refuses={
-        409: "The name or an address is taken.",
+        409: "The name or an address is taken, or a field is none of the principal's type.",
         403: "A permission is missing, or the principal has or would have more permissions than you.",
     },
     example=[{"action": "addItem", "field": "emails", "value": "alice.smith@example.org"}],
@@ -311,22 +293,22 @@ def update(call: Call, name: str, body: Sequence[Step]) -> None:
     if isinstance(found, Domain):
         _allow(call, "domain", "update", found.name)
         for step in body:
-            if (step.action, step.field) != ("set", "description") or not isinstance(step.value, str):
-                raise invalid(step.field, "of a domain only the description can be set")
-            domains.update(call, found.name, domains.ChangedDomain(description=step.value))
+            if not isinstance(step, SetDescription):
+                raise Unfit(cast(str, step.__struct_config__.tag), "of a domain only the description can be changed")
+            domains.update(call, found.name, domains.ChangedDomain(description=step.value or ""))
         return
     _allow(call, found.draft.type, "update", found.draft.name)
     changes: list[Change] = []
     hashed = None
     for step in body:
-        if step.field == "secrets":
-            if step.action == "removeItem":
-                raise unsupported("A password can be replaced, not removed; app passwords are removed under /account.")
-            given = step.value if isinstance(step.value, list) else [step.value]
-            hashed = call.server.directory.passwords.hash(_password(found.draft.type, given))
+        field = cast(str, step.__struct_config__.tag)
+        if isinstance(step, SetSecrets):
+            if found.draft.type != "individual":
+                raise Unfit("secrets", f"a principal of type {found.draft.type} has no password")
+            hashed = call.server.directory.passwords.hash(_password(_texts(step.value)[0]))
         else:
-            value = expiry(step.value) if step.field == "expires" and isinstance(step.value, str) else step.value
-            changes.append(Change(step.action, step.field, value))
+            value = expiry(step.value) if isinstance(step, SetExpiry) else step.value
+            changes.append(Change(step.action, field, value))
     call.server.directory.entries.update(found.id, changes, call.access, password=hashed)
 
 
@@ -354,15 +336,6 @@ def delete(call: Call, name: str) -> None:
 
 
 # ----
-_WIRE = (
-    "id",
-    "type",
-    "name",
-    *(name for name in PrincipalInfo.__struct_encode_fields__ if name not in ("id", "type", "name", "usedQuota")),
-)
-_ATTRIBUTES = dict(zip(PrincipalInfo.__struct_encode_fields__, PrincipalInfo.__struct_fields__, strict=True))
-
-
 def _find(call: Call, name: str) -> Entry | Domain:
     try:
         return call.server.directory.entries.find(name, call.access)
@@ -379,36 +352,27 @@ def _allow(call: Call, type: str, action: str, name: str) -> None:
 
 
 def _texts(given: list[str] | str) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(given)
 
 
-def _password(type: str, given: Sequence[Any]) -> str:
-    if type == "apiKey":
-        raise BadField("secrets", "the server makes the secret of an API key and answers it")
-    if type != "individual":
-        raise BadField("secrets", f"a principal of type {type} does not sign in")
-    if len(given) != 1 or not isinstance(given[0], str):
-        raise BadField("secrets", "one password is wanted")
-    if given[0].startswith("$"):
+def _password(given: str) -> str:
+    if given.startswith("$"):
         # What the old API took as a hash must not become a password that nobody knows.
         raise BadField("secrets", "the password itself is wanted, which does not begin with $, not a hash of it")
-    return given[0]
+    return given
 
 
 def expiry(text: str | None) -> int | None:
-    """Seconds since 1970 of the moment at which a credential ends; None for never. RequestError 400 or BadField."""
+    """Seconds since 1970 of the moment at which a credential ends; None for never. RequestError 400, or
+    Unfit for one that is past."""
     found = moment("expires", text)
     if found is None:
         return None
     if found <= datetime.now(UTC).timestamp():
-        raise BadField("expires", "a time to come is wanted")
+        raise Unfit("expires", "a time to come is wanted")
     return int(found)
-
-
-def _refuse_beyond(body: NewPrincipal, wanted: set[str]) -> None:
-    for name, attribute in zip(body.__struct_encode_fields__, body.__struct_fields__, strict=True):
-        if name not in wanted and getattr(body, attribute) not in (None, [], "", False, 0, UNSET):
-            raise BadField(name, "a domain has no such member")
 
 
 def _domain_info(one: Domain) -> PrincipalInfo:

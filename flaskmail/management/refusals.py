@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flaskmail.accounts.drafts import BadField
+from flaskmail.accounts.drafts import Absent, BadField, Unfit
 from flaskmail.accounts.entries import Exceeds
 from flaskmail.accounts.faults import BadName, BadPassword, DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.errors import ConfigError, RequestError
@@ -61,6 +61,11 @@ def of_directory(error: DirectoryError) -> RequestError:
     """The refusal for what the directory says."""
     told = str(error)
     detail = told[:1].upper() + told[1:] + ("" if told.endswith((".", "?", ")")) else ".")
+    if isinstance(error, Absent):
+        named = {"member": error.field, "expected": error.expected}
+        return RequestError(404, f"{told}.", extra=named | {"error": "notFound", "item": error.item})
+    if isinstance(error, Unfit):
+        return conflict(f"{told}.", member=error.field, expected=error.expected)
     if isinstance(error, BadField):
         return invalid(error.field, error.expected)
     if isinstance(error, Exceeds):

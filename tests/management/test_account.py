@@ -47,7 +47,9 @@ def test_the_password_is_changed(made: MadeServer, alice: Manager) -> None:
 
 
 def test_a_weak_password_is_refused(alice: Manager) -> None:
-    for password in ("short", ALICE, "aaaaaaaaaaaaaaaa", "tab\tin a long one", ""):
+    for password in ("short", ALICE, "aaaaaaaaaaaaaaaa"):
+        refused(alice("POST", "/account/auth", [{"type": "setPassword", "password": password}]), 409, member="password")
+    for password in ("tab\tin a long one", "", "x" * 2000):
         said = refused(alice("POST", "/account/auth", [{"type": "setPassword", "password": password}]), 400)
         assert "password" in said["member"], password
         assert alice("GET", "/whoami").status == 200
@@ -83,9 +85,7 @@ def code(url: str, offset: int = 0) -> str:
 
 
 def test_a_second_factor_comes_and_goes(made: MadeServer, alice: Manager) -> None:
-    refused(
-        alice("POST", "/account/auth", [{"type": "enableOtpAuth", "url": "otpauth://totp/x"}]), 400, error="unsupported"
-    )
+    refused(alice("POST", "/account/auth", [{"type": "enableOtpAuth", "url": "otpauth://totp/x"}]), 400)
     url = alice("POST", "/account/auth", [{"type": "enableOtpAuth"}]).data["otpAuthUrl"]
     assert url.startswith("otpauth://totp/")
     wrong = f"{(int(code(url)) + 1) % 1_000_000:06}"
@@ -102,7 +102,7 @@ def test_a_second_factor_comes_and_goes(made: MadeServer, alice: Manager) -> Non
     program = token(made, whole=True)
     assert program("GET", "/account/auth").data == {"otpEnabled": True, "appPasswords": ["phone"], "recoveryCodes": 10}
     remove = {"steps": [{"type": "disableOtpAuth"}], "currentPassword": PASSWORD}
-    refused(program("POST", "/account/auth", remove), 400, field="code")
+    refused(program("POST", "/account/auth", remove), 403, member="code")
     refused(program("POST", "/account/auth", {**remove, "code": code(url)}), 403, member="code")
     assert program("POST", "/account/auth", {**remove, "code": codes[0]}).data is None
     assert alice("GET", "/account/auth").data["otpEnabled"] is False
@@ -128,7 +128,7 @@ def test_app_passwords_reach_mail_alone(made: MadeServer, alice: Manager) -> Non
         header = basic(ALICE, one["secret"])
         assert jmap(made, header) == 200
         refused(Manager(made, header)("GET", "/account/auth"), 403, permission="manage-passwords")
-    refused(alice("POST", "/account/auth", [{**steps[0], "password": "my own"}]), 400, error="unsupported")
+    refused(alice("POST", "/account/auth", [{**steps[0], "password": "my own"}]), 400)
     alice("POST", "/account/auth", [{"type": "removeAppPassword", "name": "phone"}]).data  # noqa: B018 - asserts
     assert jmap(made, basic(ALICE, made_ones[0]["secret"])) == 401
     refused(alice("POST", "/account/auth", [{"type": "removeAppPassword", "name": "phone"}]), 404, item="phone")
@@ -168,7 +168,10 @@ def test_nobody_makes_a_credential_that_reaches_further(made: MadeServer, alice:
         refused(few("POST", "/account/auth", [step]), 403)
     assert few("POST", "/account/credentials", {"kind": "token", "name": "same", "scopes": [ACCOUNT]}).data
     refused(
-        alice("POST", "/account/credentials", {"kind": "token", "name": "x", "scopes": ["mail"]}), 400, member="scopes"
+        alice("POST", "/account/credentials", {"kind": "token", "name": "x", "scopes": ["mail"]}),
+        404,
+        item="mail",
+        member="scopes",
     )
     refused(token(made, MAIL)("GET", "/account/auth"), 403, permission="manage-passwords")
 

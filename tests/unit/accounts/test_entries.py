@@ -10,9 +10,9 @@ import pytest
 
 from flaskmail.accounts.authorization import LOCAL, Access
 from flaskmail.accounts.directory import Directory
-from flaskmail.accounts.drafts import BadField, Change, Draft
+from flaskmail.accounts.drafts import Absent, BadField, Change, Draft, Unfit
 from flaskmail.accounts.entries import Entry, Exceeds, beyond
-from flaskmail.accounts.faults import BadName, DirectoryError, InUse, NameTaken, UnknownName
+from flaskmail.accounts.faults import DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.accounts.grants import Grant
 from flaskmail.accounts.permissions import PERMISSIONS, ROLES, Rights, effective
 from flaskmail.accounts.principals import new_account_id
@@ -109,9 +109,9 @@ def test_what_lies_elsewhere_does_not_exist(directory: Directory, root: Access, 
         ("apiKey", "mine", {}),
     ]
     for type, name, fields in wrong:
-        with pytest.raises((UnknownName, BadField)):
+        with pytest.raises((UnknownName, Absent)):
             make(directory, chief, type, name, **fields)
-    with pytest.raises(BadField):
+    with pytest.raises(Absent):
         change(directory, chief, f"chief@{HERE}", "set", "name", f"chief@{THERE}")
     # What he cannot see of his own people he does not remove either.
     assert entries.find(f"chief@{HERE}", chief).draft.member_of == ()
@@ -119,7 +119,7 @@ def test_what_lies_elsewhere_does_not_exist(directory: Directory, root: Access, 
     assert entries.find(f"chief@{HERE}", root).draft.member_of == (f"all@{THERE}",)
     # The same plain name in two domains is no secret of either.
     assert make(directory, chief, "role", "theirs", domain=HERE).principal.domain == HERE
-    with pytest.raises(BadName, match="by its id"):
+    with pytest.raises(DirectoryError, match="by its id"):
         entries.find("theirs", root)
 
 
@@ -202,6 +202,16 @@ def test_addresses_are_unique_over_all(directory: Directory, root: Access) -> No
     assert make(directory, root, "individual", f"d@{HERE}", emails=(f"d@{HERE}",)).draft.emails == ()
 
 
+def test_names_of_our_own_are_taken(directory: Directory, root: Access) -> None:
+    for name in ("admin", "user", "domain-admin", "Tenant-Admin"):
+        for type in ("role", "apiKey"):
+            with pytest.raises(NameTaken):
+                make(directory, root, type, name)
+    make(directory, root, "individual", f"alice@{HERE}")
+    with pytest.raises((NameTaken, Unfit)):
+        change(directory, root, f"alice@{HERE}", "set", "name", "admin")
+
+
 def test_a_new_name_takes_the_place_of_the_old(directory: Directory, root: Access) -> None:
     alice = make(directory, root, "individual", f"alice@{HERE}", emails=(f"a@{HERE}",))
     change(directory, root, f"alice@{HERE}", "set", "name", f"a@{HERE}")
@@ -280,11 +290,9 @@ def test_the_administrator_stays(directory: Directory, root: Access) -> None:
         ("group", "staff", {}, "name"),
         ("list", f"news@{HERE}", {"quota": 5}, "quota"),
         ("role", f"help@{HERE}", {}, "name"),
-        ("role", "admin", {}, "name"),
-        ("role", "tenant-admin", {}, "name"),
         ("role", "r", {"roles": ("nobody",)}, "roles"),
         ("apiKey", "a key", {}, "name"),
-        ("apiKey", "key", {"networks": ("192.0.2.1/8",)}, "allowedNetworks"),
+        ("apiKey", "key", {"networks": ("192.0.2.1/33",)}, "allowedNetworks"),
         ("apiKey", "key", {"emails": (f"k@{HERE}",)}, "emails"),
     ],
 )
@@ -307,7 +315,6 @@ def test_bad_fields_are_named(
         (Change("set", "disabled", "yes"), "disabled"),
         (Change("set", "quota", True), "quota"),
         (Change("set", "emails", [1]), "emails"),
-        (Change("addItem", "emails", [f"b@{HERE}"]), "emails"),
     ],
 )
 def test_bad_changes_are_named(directory: Directory, root: Access, step: Change, wrong: str) -> None:

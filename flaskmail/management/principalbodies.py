@@ -1,0 +1,250 @@
+"""What is sent to make and to change principals: one shape for each type, one for each field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from flaskmail.management.domains import DomainName
+from flaskmail.management.operation import Members
+from flaskmail.management.shapes import (
+    Address,
+    Addresses,
+    AnyName,
+    Moment,
+    Networks,
+    None_,
+    Password,
+    Permissions,
+    Plain,
+    Quota,
+    References,
+    Roles,
+    Secrets,
+    Text,
+    Texts,
+    Zero,
+)
+
+
+class _New(Members, tag_field="type", kw_only=True):
+    """A principal to make. What the old API knew and a type has not may be there, empty."""
+
+    description: Text | None = None
+    quota: Zero | None = None
+    secrets: None_ = []
+    emails: None_ = []
+    urls: None_ = []
+    member_of: None_ = []
+    lists: None_ = []
+    members: None_ = []
+    external_members: None_ = []
+    roles: None_ = []
+    enabled_permissions: None_ = []
+    disabled_permissions: None_ = []
+
+
+class NewIndividual(_New, tag="individual", kw_only=True):
+    """Somebody with an account. quota: octets, 0 for the server's default; secrets: the password; emails: further addresses;
+    memberOf: groups, lists: mailing lists; roles: ``user`` when it is not there."""
+
+    name: Address
+    quota: Quota | None = None
+    secrets: Secrets = []
+    emails: Addresses = []
+    urls: Texts = []
+    member_of: References = []
+    lists: References = []
+    roles: Roles = "user"
+    enabled_permissions: Permissions = []
+    disabled_permissions: Permissions = []
+    disabled: bool = False
+
+
+class NewGroup(_New, tag="group", kw_only=True):
+    """A group. members: people and groups."""
+
+    name: Address
+    quota: Quota | None = None
+    emails: Addresses = []
+    urls: Texts = []
+    member_of: References = []
+    lists: References = []
+    members: References = []
+
+
+class NewList(_New, tag="list", kw_only=True):
+    """A mailing list. members: people, groups and lists; externalMembers: addresses elsewhere."""
+
+    name: Address
+    emails: Addresses = []
+    urls: Texts = []
+    member_of: References = []
+    lists: References = []
+    members: References = []
+    external_members: Addresses = []
+
+
+class NewRole(_New, tag="role", kw_only=True):
+    """A role. domain: to which it belongs; otherwise your own, or the whole server."""
+
+    name: Plain
+    roles: Roles = []
+    enabled_permissions: Permissions = []
+    disabled_permissions: Permissions = []
+    disabled: bool = False
+    domain: DomainName | None = None
+
+
+class NewApiKey(_New, tag="apiKey", kw_only=True):
+    """An API key, whose secret the server makes. domain: in which it counts; otherwise your own, or those that its permissions
+    reach; allowedNetworks: from which alone it counts, null for everywhere; expires: null for never."""
+
+    name: Plain
+    roles: Roles = []
+    enabled_permissions: Permissions = []
+    disabled_permissions: Permissions = []
+    disabled: bool = False
+    domain: DomainName | None = None
+    expires: Moment | None = None
+    allowed_networks: Networks | None = None
+
+
+class NewDomainPrincipal(_New, tag="domain", kw_only=True):
+    """A domain."""
+
+    name: DomainName
+
+
+NewPrincipal = NewIndividual | NewGroup | NewList | NewRole | NewApiKey | NewDomainPrincipal
+
+
+class _Step(Members, tag_field="field", kw_only=True):
+    """Base of one change of a principal: its field is set."""
+
+    action: Literal["set"]
+
+
+class _Items(Members, tag_field="field", kw_only=True):
+    """Base of one change of a list: it is set, or items are added or taken away."""
+
+    action: Literal["set", "addItem", "removeItem"]
+
+
+class SetName(_Step, tag="name"):
+    """Another name; for people, groups and lists an address."""
+
+    value: AnyName
+
+
+class SetDescription(_Step, tag="description"):
+    """Another description."""
+
+    value: Text | None
+
+
+class SetQuota(_Step, tag="quota"):
+    """Octets; 0 or null for the server's default."""
+
+    value: Quota | None
+
+
+class SetDisabled(_Step, tag="disabled"):
+    """Whether its owner is kept out."""
+
+    value: bool
+
+
+class SetExpiry(_Step, tag="expires"):
+    """When a key ends; null for never."""
+
+    value: Moment | None
+
+
+class SetSecrets(Members, tag_field="field", tag="secrets", kw_only=True):
+    """Another password of an individual, in place of the present one."""
+
+    action: Literal["set", "addItem"]
+    value: Annotated[list[Password], Meta(min_length=1, max_length=1)] | Password
+
+
+class ChangeEmails(_Items, tag="emails"):
+    """Further addresses."""
+
+    value: Addresses
+
+
+class ChangeUrls(_Items, tag="urls"):
+    """URLs."""
+
+    value: Texts
+
+
+class ChangeMemberOf(_Items, tag="memberOf"):
+    """Groups that it belongs to."""
+
+    value: References
+
+
+class ChangeLists(_Items, tag="lists"):
+    """Mailing lists that it is on."""
+
+    value: References
+
+
+class ChangeMembers(_Items, tag="members"):
+    """Who belongs to it."""
+
+    value: References
+
+
+class ChangeExternalMembers(_Items, tag="externalMembers"):
+    """Addresses elsewhere that are on it."""
+
+    value: Addresses
+
+
+class ChangeRoles(_Items, tag="roles"):
+    """Roles that it has."""
+
+    value: Roles
+
+
+class ChangeEnabled(_Items, tag="enabledPermissions"):
+    """Permissions that it has."""
+
+    value: Permissions
+
+
+class ChangeDisabled(_Items, tag="disabledPermissions"):
+    """Permissions that it has not, whoever gives them."""
+
+    value: Permissions
+
+
+class ChangeNetworks(_Items, tag="allowedNetworks"):
+    """From where alone a key counts; null for everywhere."""
+
+    value: Networks | None
+
+
+Step = (
+    SetName
+    | SetDescription
+    | SetQuota
+    | SetDisabled
+    | SetExpiry
+    | SetSecrets
+    | ChangeEmails
+    | ChangeUrls
+    | ChangeMemberOf
+    | ChangeLists
+    | ChangeMembers
+    | ChangeExternalMembers
+    | ChangeRoles
+    | ChangeEnabled
+    | ChangeDisabled
+    | ChangeNetworks
+)
+"""One change of a principal, by its field."""
