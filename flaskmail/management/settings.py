@@ -166,8 +166,8 @@ def texts(call: Call, query: ListQuery) -> Items:
 class KeysQuery(Query, kw_only=True):
     """Which settings: those of these keys, and those that begin so."""
 
-    keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000, description="Keys.")] = ()
-    prefixes: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000, description="Beginnings of keys.")] = ()
+    keys: Annotated[tuple[str, ...], msgspec.Meta(description="Keys.")] = ()
+    prefixes: Annotated[tuple[str, ...], msgspec.Meta(description="Beginnings of keys.")] = ()
 
 
 @resource.operation("GET", "/settings/keys", "setting.get", permissions=LIST, query=KeysQuery, answer=dict[str, str])
