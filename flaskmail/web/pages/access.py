@@ -12,6 +12,7 @@ from flaskmail.accounts.scopes import ACCOUNT, CORE, MANAGEMENT
 from flaskmail.server import Server
 from flaskmail.web.pages.account import notice
 from flaskmail.web.pages.frame import page
+from flaskmail.web.pages.recording import ENDED, MADE, recorded
 from flaskmail.web.pages.visits import go, visit
 
 APPLICATIONS, PASSWORDS = "/account/applications", "/account/app-passwords"
@@ -41,7 +42,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
         now = visit()
         session = now.managing()
         try:
-            server.oauth.revoke(now.form().get("id", ""), session.principal)
+            with recorded(server, session, ENDED, kind="oauth", id=now.form().get("id", "")[:40]):
+                server.oauth.revoke(now.form().get("id", ""), session.principal)
         except UnknownName:
             # Gone is gone, whoever ended it.
             pass
@@ -96,9 +98,10 @@ def add(blueprint: Blueprint, server: Server) -> None:
             told = f"There are {MOST} app passwords already. Remove some first."
         else:
             ends = None if days[1] is None else int(time.time()) + days[1] * 86400
-            token, secret = server.directory.tokens.create(
-                session.principal, name, ends, kind="app-password", scopes=scopes
-            )
+            with recorded(server, session, MADE, kind="app-password", name=name, scopes=sorted(scopes)):
+                token, secret = server.directory.tokens.create(
+                    session.principal, name, ends, kind="app-password", scopes=scopes
+                )
             # Shown in the answer itself, as recovery codes are.
             return page("apppassword.html", made=token, secret=secret, ends=ends)
         return listing(422, name=name[:LONGEST_NAME], chosen=scopes, error=told)
@@ -111,5 +114,6 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if any(
             token.id == id and token.kind == "app-password" for token in server.directory.tokens.all(session.principal)
         ):
-            server.directory.tokens.revoke(id)
+            with recorded(server, session, ENDED, kind="app-password", id=id):
+                server.directory.tokens.revoke(id)
         return go(f"{PASSWORDS}?done=app-password")

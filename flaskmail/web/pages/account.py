@@ -9,6 +9,7 @@ from flaskmail.accounts.strength import check_strength
 from flaskmail.errors import RequestError
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import page, wait_sentence, waiting
+from flaskmail.web.pages.recording import AUTH, ENDED, recorded
 from flaskmail.web.pages.visits import go, visit
 
 _NOTICES = {
@@ -71,13 +72,13 @@ def add(blueprint: Blueprint, server: Server) -> None:
             return waiting(_password_form(429, old=wait_sentence(error)), error)
         if secret is None:
             return _password_form(422, old="This is not your present password.")
-        server.directory.principals.set_password(session.principal.name, hashed)
+        with recorded(server, session, AUTH, type="setPassword"):
+            server.directory.principals.set_password(session.principal.name, hashed)
         # Every session ended with the old password; this browser's goes on under a new cookie.
         changed = server.directory.principals.secret_of(session.principal.id)
         if changed is None:
             raise RequestError(403, "The account is gone.")
         now.begin(changed, session.amr)
-        server.directory.web_sessions.end_others(session.principal, now.signed_in().id)
         server.tell("account.changed", account=session.principal.name, id=session.principal.id)
         return go("/account?done=password")
 
@@ -93,10 +94,12 @@ def add(blueprint: Blueprint, server: Server) -> None:
         now = visit()
         session, form = now.managing(), now.form()
         if form.get("all") == "1":
-            server.directory.web_sessions.end_others(session.principal, session.id)
+            with recorded(server, session, ENDED, kind="session", id="all others"):
+                server.directory.web_sessions.end_others(session.principal, session.id)
             return go("/account/sessions?done=sessions")
         if form.get("id") == session.id:
             now.end()
             return go("/login?done=signed-out")
-        server.directory.web_sessions.end(session.principal, form.get("id", ""))
+        with recorded(server, session, ENDED, kind="session", id=form.get("id", "")[:40]):
+            server.directory.web_sessions.end(session.principal, form.get("id", ""))
         return go("/account/sessions?done=session")

@@ -14,6 +14,7 @@ from flaskmail.errors import RequestError
 from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, Refused
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import error_page, page
+from flaskmail.web.pages.recording import MADE, recorded
 from flaskmail.web.pages.visits import Elsewhere, Visit, leave_for, visit
 
 PATH = "/authorize"
@@ -82,7 +83,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
     def _approve(now: Visit, asked: AuthorizationRequest) -> str:
         session = now.signed_in()
         try:
-            return server.oauth.approve(asked, session.principal)
+            with recorded(server, session, MADE, kind="oauth", client=asked.client.id, scopes=list(asked.scopes)):
+                return server.oauth.approve(asked, session.principal)
         except UnknownName:
             raise RequestError(403, "The account was closed or changed meanwhile. Sign in again.") from None
 

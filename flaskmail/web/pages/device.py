@@ -11,6 +11,7 @@ from flaskmail.errors import RequestError
 from flaskmail.oauthservice import Device
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import page, wait_sentence, waiting
+from flaskmail.web.pages.recording import MADE, recorded
 from flaskmail.web.pages.visits import Visit, visit
 
 PATH = "/device"
@@ -68,12 +69,13 @@ def add(blueprint: Blueprint, server: Server) -> None:
         decision = given.get("decision")
         if decision not in ("allow", "deny"):
             raise RequestError(400, "The form does not say whether you allow it.")
+        session = now.signed_in()
         try:
-            in_time = (
-                server.oauth.approve_device(found, now.signed_in().principal)
-                if decision == "allow"
-                else server.oauth.deny_device(found)
-            )
+            if decision == "allow":
+                with recorded(server, session, MADE, kind="oauth", client=found.client.id, scopes=list(found.scopes)):
+                    in_time = server.oauth.approve_device(found, session.principal)
+            else:
+                in_time = server.oauth.deny_device(found)
         except UnknownName:
             raise RequestError(403, "The account was closed or changed meanwhile. Sign in again.") from None
         if not in_time:

@@ -14,6 +14,7 @@ from flaskmail.errors import RequestError
 from flaskmail.server import Server
 from flaskmail.web.pages.account import notice
 from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
+from flaskmail.web.pages.recording import AUTH, recorded
 from flaskmail.web.pages.visits import Visit, go, visit
 
 PATH = "/account/second-factor"
@@ -94,10 +95,12 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if found is None:
             return go(PATH)
         try:
-            codes = server.directory.second_factors.confirm(session.principal, form.get("code", ""))
+            with recorded(server, session, AUTH, type="confirmOtpAuth"):
+                codes = server.directory.second_factors.confirm(session.principal, form.get("code", ""))
         except WrongCode as error:
             return wrong_code(error, lambda told, status: enrolling(found, status, told))
         server.directory.web_sessions.end_others(session.principal, session.id)
+        server.tell("account.changed", account=session.principal.name, id=session.principal.id)
         # They are shown in the answer itself: an address to go on to would have to find them somewhere.
         return page("recovery.html", codes=codes, first=True)
 
@@ -107,7 +110,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
         now.form()
         session = now.confirmed(PATH)
         try:
-            codes = server.directory.second_factors.renew_recovery_codes(session.principal)
+            with recorded(server, session, AUTH, type="renewRecoveryCodes"):
+                codes = server.directory.second_factors.renew_recovery_codes(session.principal)
         except DirectoryError:
             return go(PATH)
         return page("recovery.html", codes=codes, first=False)
@@ -130,5 +134,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             server.directory.second_factors.check(session.principal, form.get("code", ""))
         except WrongCode as error:
             return wrong_code(error, lambda told, status: _overview(session, status, code=told))
-        server.directory.second_factors.remove(session.principal)
+        with recorded(server, session, AUTH, type="disableOtpAuth"):
+            server.directory.second_factors.remove(session.principal)
+        server.tell("account.changed", account=session.principal.name, id=session.principal.id)
         return go(f"{PATH}?done=second-factor")

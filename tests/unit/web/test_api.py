@@ -219,7 +219,10 @@ def test_an_upload_waits_a_moment_for_another(made: MadeServer, alice: Jmap, mon
 
 
 def test_who_is_not_known_is_challenged(made: MadeServer, alice: Jmap) -> None:
-    described, both = "http://localhost/.well-known/oauth-protected-resource", 'Basic realm="flaskmail", charset="UTF-8"'
+    described, both = (
+        "http://localhost/.well-known/oauth-protected-resource",
+        'Basic realm="flaskmail", charset="UTF-8"',
+    )
     paths = {"/.well-known/jmap": "/.well-known/jmap", "/jmap/session": "/jmap/session"}
     paths |= {"/jmap/eventsource/": "", f"/jmap/download/{alice.id}/x/y": ""}
     for path, own in paths.items():

@@ -502,6 +502,32 @@ class TestAccount:
         assert (answered.status_code, "administrator" in answered.text) == (403, True)
 
 
+def test_changes_are_in_the_audit_log(made: MadeServer, alice: Person) -> None:
+    secret = enrol(alice)
+    forget_codes(made)
+    alice.get("/account/app-passwords")
+    alice.send("/account/app-passwords", name="tablet", days="30")
+    alice.get("/account/app-passwords")
+    alice.send("/account/app-passwords/remove")
+    alice.get("/account/second-factor")
+    alice.send("/account/second-factor/recovery-codes")
+    alice.get("/account/second-factor")
+    alice.send("/account/second-factor/remove", password=PASSWORD, code=code_at(secret, int(time.time()) // 30))
+    alice.get("/account/password")
+    alice.send("/account/password", old=PASSWORD, new=NEW, again=NEW)
+    entries, _ = made.server.directory.audit.find()
+    assert [(entry.operation, entry.object, entry.status) for entry in reversed(entries)] == [
+        ("account.auth.update", "/account/second-factor/confirm", 200),
+        ("account.credential.create", "/account/app-passwords", 200),
+        ("account.credential.delete", "/account/app-passwords/remove", 200),
+        ("account.auth.update", "/account/second-factor/recovery-codes", 200),
+        ("account.auth.update", "/account/second-factor/remove", 200),
+        ("account.auth.update", "/account/password", 200),
+    ]
+    assert {(entry.actor, entry.via.split()[0]) for entry in entries} == {(ALICE, "session")}
+    assert not any(canary in str(entries) for canary in (PASSWORD, NEW, "fma_"))
+
+
 # Every address that a form goes to, with fields that would do something.
 POSTS = {
     "/login": {"name": ALICE, "password": PASSWORD},
