@@ -283,6 +283,22 @@ def test_an_application_that_only_has_a_blueprint(tmp_path: Path) -> None:
         server.close()
 
 
+def test_what_is_wrong_all_the_same_changes_nothing(
+    admin: Manager, made: MadeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As from another version that writes to the same folder."""
+    assert admin("POST", "/settings", insert(account__quota="5 MB")).data is None
+    stored = made.server.directory.settings
+    stored.change({"server.gone": "1", "account.quota": '"6 MB"'}, actor="")
+    for _ in range(2):
+        made.server.refresh(now=True)
+    assert made.server.settings.account.quota == 5_000_000
+    # Said once, not at every look.
+    assert caplog.text.count("the stored settings: server.gone: found an unknown key") == 1
+    assert admin("DELETE", "/settings/server.gone").data is None
+    assert made.server.settings.account.quota == 6_000_000
+
+
 class TestConcurrency:
     def test_if_match(self, admin: Manager) -> None:
         tag = admin("GET", "/settings").headers["ETag"]
