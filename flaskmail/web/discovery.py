@@ -12,10 +12,10 @@ from flaskmail.web.jmap import Api, session_response
 
 
 def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: bool = True) -> Blueprint:
-    """What lies under ``/.well-known/``, the settings of mail programs, ``/robots.txt``, ``/healthz/…`` and ``/metrics``; belongs
-    at the root of the host.
+    """What lies under ``/.well-known/`` and ``/healthz/``, and the settings of mail programs; belongs at the root of the host.
 
-    jmap_prefix: the ``url_prefix`` under which the blueprint ``jmap`` was registered. self_reliant: see ``jmap_blueprint``."""
+    jmap_prefix: the ``url_prefix`` under which the blueprint ``jmap`` was registered. self_reliant: see ``jmap_blueprint``; when
+    it is not, it also answers ``/robots.txt`` and ``/metrics`` for the whole host."""
     blueprint = Blueprint("discovery", __name__)
     if self_reliant:
         install(blueprint, server)
@@ -29,7 +29,10 @@ def discovery_blueprint(server: Server, *, jmap_prefix: str = "", self_reliant: 
 
     wellknownoauth.add(blueprint, server)
     wellknown.add(blueprint, server, jmap_prefix.rstrip("/"))
-    metrics.add(blueprint, server)
+    if not self_reliant:
+        # What concerns the whole host is the business of whose application it is.
+        wellknown.add_robots(blueprint)
+        metrics.add(blueprint, server)
 
     @blueprint.get("/healthz/live", **plain)
     def live() -> Response:

@@ -56,9 +56,6 @@ def add(blueprint: Blueprint, server: Server, jmap_prefix: str) -> None:
         # RFC 8461 section 3.3: no cache is to be used by those who fetch it; ten minutes spare the others.
         return published(wellknown.mta_sts(section.mode, section.max_age, section.mx), TEXT, seconds=600)
 
-    def robots() -> Response:
-        return published(wellknown.ROBOTS, TEXT, seconds=86400)
-
     def change_password() -> Response:
         if not has_route(PASSWORD_PAGE):
             raise RequestError(404, _NOTHING)
@@ -87,9 +84,13 @@ def add(blueprint: Blueprint, server: Server, jmap_prefix: str) -> None:
     publish(blueprint, SECURITY, security)
     publish(blueprint, CHANGE_PASSWORD, change_password)
     publish(blueprint, MTA_STS, mta_sts)
-    publish(blueprint, ROBOTS, robots)
     for path in AUTOCONFIG:
         publish(blueprint, path, mail_settings)
+
+
+def add_robots(blueprint: Blueprint) -> None:
+    """Adds the route of what search engines read."""
+    publish(blueprint, ROBOTS, lambda: published(wellknown.ROBOTS, TEXT, seconds=86400))
 
 
 def _canonical(server: Server, path: str) -> str:

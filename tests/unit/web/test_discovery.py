@@ -422,7 +422,9 @@ def test_an_application_without_the_endpoints_promises_none(tmp_path: Any) -> No
         assert [client.get(path).status_code for path in OAUTH] == [404] * 3
         assert client.get("/.well-known/change-password").status_code == 404
         assert "resource_metadata" not in client.get("/jmap/session").headers["WWW-Authenticate"]
-        assert client.get("/robots.txt").status_code == 200
+        assert client.get("/.well-known/security.txt").status_code == 200
+        # These are not for a blueprint to say.
+        assert client.get("/robots.txt").status_code == client.get("/metrics").status_code == 404
 
 
 # ---- plugins
