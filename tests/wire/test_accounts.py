@@ -155,3 +155,45 @@ def test_wrong_passwords_are_counted_by_all_workers_together_and_over_a_restart(
     with live_server(folder=tmp_path, arguments=START, python_path=ROOT) as again:
         assert statuses(again, basic("x@example.org", "y"), 3) & {429}
         assert statuses(again, right) == {200}
+
+
+def test_credentials_end_at_once_in_every_worker(live: LiveServer) -> None:
+    live.account("kate@example.org")
+    done = live.cli("account", "set-password", "admin", "--password-stdin", input=PASSWORD + "\n")
+    assert done.returncode == 0, done
+    admin = {"Authorization": basic("admin"), "Content-Type": "application/json"}
+
+    def api(method: str, path: str, body: object = None, headers: dict[str, str] = admin) -> object:
+        reply = live.send(method, f"/api{path}", headers, b"" if body is None else json.dumps(body).encode())
+        assert reply.status == 200, reply.body
+        return reply.json()["data"]
+
+    def asked(header: str, path: str = "/api/whoami") -> set[int]:
+        return {live.send("GET", path, {"Authorization": header}, b"").status for _ in range(24)}
+
+    made = api("POST", "/principal", {"type": "apiKey", "name": "watcher", "enabledPermissions": ["metrics-view"]})
+    assert isinstance(made, dict)
+    key = f"Bearer {made['secret']}"
+    kate = {"Authorization": basic("kate@example.org"), "Content-Type": "application/json"}
+    phone = api("POST", "/account/credentials", {"kind": "app-password", "name": "phone"}, kate)
+    assert isinstance(phone, dict)
+    by_phone = basic("kate@example.org", phone["secret"])
+    assert asked(key) == {200}
+    assert asked(by_phone, "/jmap/session") == {200}
+    # From elsewhere, and then gone: no worker remembers what was right a moment ago.
+    api("PATCH", "/principal/watcher", [{"action": "set", "field": "allowedNetworks", "value": ["192.0.2.0/24"]}])
+    assert asked(key) == {401}
+    api("PATCH", "/principal/watcher", [{"action": "set", "field": "allowedNetworks", "value": ["127.0.0.1"]}])
+    assert asked(key) == {200}
+    api("DELETE", "/principal/watcher")
+    assert asked(key) == {401}
+    api("DELETE", f"/account/credentials/{phone['id']}", None, kate)
+    assert asked(by_phone, "/jmap/session") <= {401, 429}
+    # A right that is taken is gone as fast.
+    script = api("POST", "/account/credentials", {"kind": "token", "name": "script"}, kate)
+    assert isinstance(script, dict)
+    token = script["secret"]
+    assert asked(f"Bearer {token}") == {200}
+    step = {"action": "addItem", "field": "disabledPermissions", "value": "authenticate"}
+    api("PATCH", "/principal/kate@example.org", [step])
+    assert asked(f"Bearer {token}") == {403}
