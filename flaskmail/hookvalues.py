@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flaskmail.decisions.addresses import read_peer
 from flaskmail.decisions.client import Client
@@ -84,8 +84,7 @@ class CorsDecision:
     allow: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(NamedTuple):
     """A response on its way out. status: the number; headers: the fields set so far, in order. Its body is nobody's business."""
 
     status: int

@@ -174,7 +174,12 @@ def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable
     if len(names) == 3:
 
         def collect_three(first: object, second: object, third: object) -> Any:
-            return [answer for function in functions if (answer := function(first, second, third)) is not None]
+            answers = []
+            for function in functions:
+                answer = function(first, second, third)
+                if answer is not None:
+                    answers.append(answer)
+            return answers
 
         return collect_three
 
