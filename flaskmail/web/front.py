@@ -27,6 +27,7 @@ _HOOKS = (
     "teardown_request_funcs",
     "url_value_preprocessors",
 )
+_OWNERS = (None, "jmap", "discovery")
 _CONFIG = ("SERVER_NAME", "TRUSTED_HOSTS")
 _UPLOAD = "/jmap/upload/"
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,255}/")
@@ -84,7 +85,8 @@ class Front:
         return plain and not any(signal.receivers for signal in _SIGNALS)
 
     def _hooks_now(self) -> set[Callable[..., Any]]:
-        groups = [each for hook in _HOOKS for each in getattr(self._app, hook).values()]
+        # Flask runs those of the application and of the blueprint that a route belongs to.
+        groups = [getattr(self._app, hook).get(owner, ()) for hook in _HOOKS for owner in _OWNERS]
         return {hook for group in (*groups, self._app.teardown_appcontext_funcs) for hook in group}
 
     def _routes_now(self) -> list[Any]:

@@ -184,3 +184,18 @@ def test_the_number_of_requests_at_once_is_counted_over_both_ways(
     assert _post(made).status_code == 200
     # Two at once are allowed (conftest.py); the third, within the second, is refused.
     assert [status for status in statuses if status] == [400, 200]
+
+
+def test_a_hook_of_another_blueprint_is_no_reason_for_the_long_way(unused: MadeServer) -> None:
+    pages = Blueprint("others", __name__)
+    pages.before_request(lambda: None)
+    pages.add_url_rule("/others", "others", lambda: "other")
+    unused.app.register_blueprint(pages)
+    assert _post(unused).status_code == 200
+    assert unused.app.extensions["flaskmail.front"]._is_plain
+
+
+def test_a_hook_of_our_blueprint_is(unused: MadeServer) -> None:
+    unused.app.before_request_funcs.setdefault("jmap", []).append(lambda: None)
+    assert _post(unused).status_code == 200
+    assert not unused.app.extensions["flaskmail.front"]._is_plain
