@@ -83,7 +83,7 @@ def is_registered(uri: str, registered: Iterable[str], native: bool) -> bool:
         return False
     # RFC 8252 section 7.3: any port at the time of the request.
     asked = _loopback(uri)
-    return asked is not None and not mistake(uri, native) and any(asked == _loopback(one) for one in every)
+    return asked is not None and any(asked == _loopback(one) for one in every)
 
 
 def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:

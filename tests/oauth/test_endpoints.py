@@ -342,6 +342,11 @@ def test_registering_can_need_a_permission():
         assert register(made).status == 401
         assert refused(register(made, {"Authorization": basic("ann@example.org")}), "access_denied", 403)
         assert register(made, {"Authorization": basic("admin")}).status == 201
+        # A client asks people of every domain.
+        for permissions, status in (('["oauth-client-create"]', 403), ('["oauth-client-create", "all-domains"]', 201)):
+            with directory._database.write() as execute:
+                execute("UPDATE principal SET enabled_permissions=? WHERE name='ann@example.org'", (permissions,))
+            assert register(made, {"Authorization": basic("ann@example.org")}).status == status
 
 
 # ---- documents
