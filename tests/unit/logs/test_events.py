@@ -29,7 +29,9 @@ def test_a_line_is_one_line_of_printable_ascii_whatever_is_in_it() -> None:
 def test_values_that_json_does_not_have_become_texts() -> None:
     loop: dict[str, object] = {}
     loop["again"] = loop
-    found = event(1.5, "INFO", "x", "y", {"nan": float("nan"), "big": 2**70, "set": {1}, "loop": loop, "object": Exception("e")})
+    found = event(
+        1.5, "INFO", "x", "y", {"nan": float("nan"), "big": 2**70, "set": {1}, "loop": loop, "object": Exception("e")}
+    )
     assert found.details["nan"] == "nan"
     assert found.details["big"] == str(2**70)
     assert found.details["set"] == [1]
@@ -77,13 +79,18 @@ def test_secrets_are_taken_out(text: str) -> None:
     assert b"canary" not in line(event(0, "INFO", text, "x", {"a": text, "b": [{"c": text}]}))
 
 
-@pytest.mark.parametrize("text", ["the basic idea", "Listening at: http://127.0.0.1:8080 (17)", "a token was made", "x=1, y: 2"])
+@pytest.mark.parametrize(
+    "text", ["the basic idea", "Listening at: http://127.0.0.1:8080 (17)", "a token was made", "x=1, y: 2"]
+)
 def test_other_texts_stay(text: str) -> None:
     assert without_secrets(text) == text
 
 
 def test_names_of_secrets() -> None:
-    assert all(is_secret(name) for name in ("password", "Authorization", "new-password", "client_secret", "tokens", "Set-Cookie"))
+    assert all(
+        is_secret(name)
+        for name in ("password", "Authorization", "new-password", "client_secret", "tokens", "Set-Cookie")
+    )
     assert not any(is_secret(name) for name in ("name", "tokenizer", "status", "key"))
     assert event(0, "INFO", "", "", {"password": "canary", "a": {"token": b"canary"}}).told().count("canary") == 0
 

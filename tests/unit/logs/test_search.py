@@ -65,7 +65,9 @@ def test_a_search_reads_no_more_than_it_may(tmp_path: Path) -> None:
     found = search(tmp_path, Wanted(), most=2000)
     assert not found.complete
     assert 0 < found.total < 20
-    assert search(tmp_path, Wanted(text="nowhere"), seconds=-1) == search(tmp_path / "none", Wanted()).__class__([], 0, False)
+    assert search(tmp_path, Wanted(text="nowhere"), seconds=-1) == search(tmp_path / "none", Wanted()).__class__(
+        [], 0, False
+    )
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
