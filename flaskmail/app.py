@@ -20,10 +20,10 @@ from flaskmail.web.doctor import Admitting, doctor_blueprint
 from flaskmail.web.front import Front
 from flaskmail.web.further import register_blueprints
 from flaskmail.web.jmap import Api
+from flaskmail.web.management import management_blueprint
 from flaskmail.web.metrics import counting
 from flaskmail.web.oauth import oauth_blueprint
 from flaskmail.web.pages import pages_blueprint
-from flaskmail.web.management import management_blueprint
 
 Address = str | tuple[Any, ...]
 """A listening socket's ``getsockname()``: the path of a Unix socket, or (host, port, …)."""

@@ -20,11 +20,11 @@ from flaskmail.config.dns import Dns
 from flaskmail.config.kinds import Rate, Rules
 from flaskmail.config.listening import Listener, Tls
 from flaskmail.config.lookups import Plain, Tables, plain
-from flaskmail.config.observing import Log, Metrics
+from flaskmail.config.managing import Management
 from flaskmail.config.oauth import OAuth
+from flaskmail.config.observing import Log, Metrics
 from flaskmail.config.publishing import Discovery, Session
 from flaskmail.config.signingin import BrowserSession, ChosenPassword
-from flaskmail.config.managing import Management
 
 T = TypeVar("T")
 
