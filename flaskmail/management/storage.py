@@ -57,17 +57,12 @@ def _account(call: Call, name: str) -> Principal:
 
 
 def _accounts(call: Call, name: str | None) -> list[tuple[str, str]] | None:
-    """(id, name) of that account, or of all within his reach; None for everything that is stored."""
-    if name is not None:
-        principal = _account(call, name)
-        return [(principal.id, principal.name)]
-    if call.access.domain is None:
+    """(id, name) of that account; None for everything that is stored, which takes whoever may do it everywhere."""
+    if name is None:
+        _whole(call)
         return None
-    return [
-        (principal.id, principal.name)
-        for principal in call.server.directory.principals.all()
-        if principal.has_mail and call.access.reaches(principal.domain)
-    ]
+    principal = _account(call, name)
+    return [(principal.id, principal.name)]
 
 
 def _whole(call: Call) -> None:
@@ -97,7 +92,7 @@ class VerifyQuery(Query, kw_only=True):
     refuses={404: "There is no such account.", 409: _RUNNING},
 )
 def verify(call: Call, query: VerifyQuery) -> JobInfo:
-    """Check what is stored.
+    """Check what is stored; everything takes the permission all-domains, too.
 
     The job's result: `accounts`, `findings` with `account`, `what` and `mended`, `swept`. At most 1000 findings are listed."""
     server, wanted = call.server, _accounts(call, query.account)
@@ -372,8 +367,7 @@ def blob(call: Call, hash: str, query: BlobQuery) -> Octets:
     """Read the octets of a blob.
 
     `hash` is the SHA-256 of the octets in hex, or a blobId. Every account within reach is searched."""
-    accounts = _accounts(call, query.account)
-    for id, name in stored_accounts(call.server.store, call.server.directory) if accounts is None else accounts:
+    for id, name in _searched(call, query.account):
         info = _found(call, id, hash)
         if info is not None:
             start = min(query.offset, info.size)
@@ -382,6 +376,16 @@ def blob(call: Call, hash: str, query: BlobQuery) -> Octets:
             headers = (("Content-Length", str(end - start)), ("Content-Disposition", "attachment"))
             return Octets(_octets(call, id, info.id, start, end), "application/octet-stream", headers)
     raise not_found("blob", hash)
+
+
+def _searched(call: Call, name: str | None) -> list[tuple[str, str]]:
+    if name is not None:
+        principal = _account(call, name)
+        return [(principal.id, principal.name)]
+    if call.access.domain is None:
+        return stored_accounts(call.server.store, call.server.directory)
+    everybody = call.server.directory.principals.all()
+    return [(one.id, one.name) for one in everybody if one.has_mail and call.access.reaches(one.domain)]
 
 
 def _found(call: Call, account_id: str, hash: str) -> BlobInfo | None:

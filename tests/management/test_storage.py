@@ -257,18 +257,21 @@ def test_reach_ends_at_the_own_domain(keeper: Manager, admin: Manager, made: Mad
         )
         assert keeper("POST", path).status == 404
     assert keeper("POST", "/store/verify", account="bob@example.com").status == 404
-    for path in ("/store/backup", "/store/purge/data", "/store/purge/in-memory"):
+    whole = ("/store/verify", "/store/reindex", "/store/backup")
+    for path in (*whole, "/store/purge/blob", "/store/purge/data", "/store/purge/in-memory"):
         said = keeper("POST", path)
         assert (said.status, "all-domains" in json.dumps(said.json)) == (403, True)
-    own = ended(keeper, keeper("POST", "/store/verify"))
-    assert own["result"]["accounts"] == 2
+    own = ended(keeper, keeper("POST", "/store/verify", account="ann@example.org"))
+    assert own["result"]["accounts"] == 1
+    assert ended(keeper, keeper("POST", "/store/reindex/ann@example.org"))["state"] == "done"
+    assert ended(keeper, keeper("POST", "/store/purge/blob/ann@example.org"))["state"] == "done"
     assert own["about"]["domain"] == "example.org"
-    whole = ended(admin, admin("POST", "/store/verify"))
-    assert whole["result"]["accounts"] == 3
+    every = ended(admin, admin("POST", "/store/verify"))
+    assert every["result"]["accounts"] == 3
     # What the whole server's jobs tell is not for him.
-    assert [job["id"] for job in keeper("GET", "/jobs").data["items"]] == [own["id"]]
-    assert keeper("GET", f"/jobs/{whole['id']}").status == 404
-    assert keeper("POST", f"/jobs/{whole['id']}/cancel").status == 404
+    assert [job["kind"] for job in keeper("GET", "/jobs").data["items"]] == ["purge", "reindex", "verify"]
+    assert keeper("GET", f"/jobs/{every['id']}").status == 404
+    assert keeper("POST", f"/jobs/{every['id']}/cancel").status == 404
     assert admin("GET", f"/jobs/{own['id']}").status == 200
 
 

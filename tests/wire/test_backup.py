@@ -129,7 +129,7 @@ class Sweeper(threading.Thread):
                 for id in self.accounts:
                     with self.server.store.write(id) as txn:
                         txn.connection.db.execute(  # type: ignore[attr-defined]
-                            "UPDATE blob SET uploaded = 0 WHERE refs = 0 AND uploaded < ?", (int(time.time()) - 2,)
+                            "UPDATE blob SET uploaded = 0 WHERE refs = 0 AND uploaded < ?", (int(time.time()) - 1,)
                         )
                     for path in (self.server.settings.storage.path / "accounts" / id / "blobs").glob("??/??/*"):
                         os.utime(path, (0, 0))
@@ -152,7 +152,7 @@ class Founder(threading.Thread):
     def run(self) -> None:
         try:
             turn = 0
-            while not self.stop.wait(0.02):
+            while not self.stop.wait(0.1):
                 turn += 1
                 name = f"guest{turn}@example.org"
                 made = self.server.create_account(name, PASSWORD).principal
@@ -263,7 +263,7 @@ def prove(tmp_path: Path, seconds: float, backups: int) -> float:
 
 
 def test_a_backup_beside_writers(tmp_path: Path) -> None:
-    prove(tmp_path, seconds=2.5, backups=1)
+    prove(tmp_path, seconds=1.5, backups=1)
 
 
 @pytest.mark.long
