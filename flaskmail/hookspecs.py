@@ -271,7 +271,8 @@ def authorize(server: Any, principal: Any, permission: str, resource: Mapping[st
     """Must this not be done, although the principal has the permission?
 
     principal: a ``Principal`` whose ``grant`` tells with which credential it came; permission: one of
-    ``flaskmail.accounts.permissions.PERMISSIONS``; resource: what it is about, as far as that is known, such as
+    ``flaskmail.accounts.permissions.PERMISSIONS``; resource: what it is about, as far as that is known: first
+    ``{"operation": "principal.delete", "name": …}`` with what stands in the path, then, where it bears on a principal,
     ``{"type": "individual", "name": "alice@example.org"}``. Only asked for what the permissions allow: nobody gets more
     than he has. One ``Denied`` is enough to refuse; None: no opinion.
 

@@ -418,6 +418,12 @@ class Server:
         access = self.access_of(principal)
         if not access.may(permission):
             raise lacking(permission)
+        self.heed_plugins(principal, permission, resource)
+        return access
+
+    def heed_plugins(self, principal: Principal, permission: str, resource: Mapping[str, object] | None = None) -> None:
+        """Asks the plugins whether they object to what the principal's permissions allow; arguments and errors are those of
+        ``authorize``."""
         ask_plugins = self._parts.authorize
         if ask_plugins is not None:
             try:
@@ -428,7 +434,6 @@ class Server:
                 ) from None
             if denied:
                 raise RequestError(403, denied[0].detail or "This is not allowed.", extra={"permission": permission})
-        return access
 
     # ---- what has happened
     @property

@@ -160,7 +160,8 @@ def _other(call: Call, name: str, action: Literal["get", "update"]) -> Principal
     if entry.draft.type not in ("individual", "apiKey"):
         raise not_found("individual", name)
     permission = f"{'individual' if entry.draft.type == 'individual' else 'api-key'}-{action}"
-    call.server.authorize(call.principal, permission, {"type": entry.draft.type, "name": entry.draft.name})
+    call.require(permission)
+    call.server.heed_plugins(call.principal, permission, {"type": entry.draft.type, "name": entry.draft.name})
     if action == "update":
         # Changes nothing; refuses to touch whoever has more permissions.
         directory.entries.update(entry.id, [], call.access)

@@ -127,8 +127,10 @@ class Api:
         Raises RequestError for everything that is refused; StoreError when the store cannot do it now."""
         operation, values = self.find(request.method, request.segments, legacy)
         principal, access = who()
-        if not any(access.may(permission) for permission in operation.permissions):
+        held = next((permission for permission in operation.permissions if access.may(permission)), None)
+        if held is None:
             raise lacking(operation.permissions[0])
+        server.heed_plugins(principal, held, {"operation": operation.name, **values})
         given: dict[str, Any] = dict(values)
         if operation.query is not None:
             given["query"] = read_query(operation.query, request.query)

@@ -348,7 +348,9 @@ def _find(call: Call, name: str) -> Entry | Domain:
 
 
 def _allow(call: Call, type: str, action: str, name: str) -> None:
-    call.server.authorize(call.principal, named(type, action), {"type": type, "name": name})
+    permission = named(type, action)
+    call.require(permission)
+    call.server.heed_plugins(call.principal, permission, {"type": type, "name": name})
 
 
 def _texts(given: list[str] | str) -> tuple[str, ...]:

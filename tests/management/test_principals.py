@@ -405,6 +405,8 @@ class Keeper:
     def authorize(self, permission: str, resource: Any) -> Any:
         if permission.endswith("-delete") and resource.get("name") == f"kept@{HERE}":
             return Denied("This one is kept.")
+        if resource.get("operation") == "audit.list":
+            return Denied("Not from here.")
         return None
 
 
@@ -419,7 +421,11 @@ def test_plugins_may_object() -> None:
         refused(
             admin("DELETE", f"/principal/kept@{HERE}"), 403, permission="individual-delete", detail="This one is kept."
         )
-        made.server.directory.principals.get(f"kept@{HERE}")
+        # By another name it is the same.
+        id = made.server.directory.principals.get(f"kept@{HERE}").id
+        refused(admin("DELETE", f"/principal/{id}"), 403, detail="This one is kept.")
+        # Every operation asks, not only those on principals.
+        refused(admin("GET", "/audit"), 403, permission="audit-list", detail="Not from here.")
 
 
 def test_disabling_closes_at_once(root: Manager, made: MadeServer) -> None:
