@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from flask import Blueprint, Response
 
@@ -41,12 +42,9 @@ def add(blueprint: Blueprint, server: Server) -> None:
     def end_application() -> Response:
         now = visit()
         session = now.managing()
-        try:
-            with recorded(server, session, ENDED, kind="oauth", id=now.form().get("id", "")[:40]):
-                server.oauth.revoke(now.form().get("id", ""), session.principal)
-        except UnknownName:
-            # Gone is gone, whoever ended it.
-            pass
+        id = now.form().get("id", "")
+        with suppress(UnknownName), recorded(server, session, ENDED, kind="oauth", id=id[:40]):
+            server.oauth.revoke(id, session.principal)
         return go(f"{APPLICATIONS}?done=application")
 
     def offered() -> list[tuple[str, str]]:
@@ -111,9 +109,10 @@ def add(blueprint: Blueprint, server: Server) -> None:
         now = visit()
         session = now.managing()
         id = now.form().get("id", "")
-        if any(
-            token.id == id and token.kind == "app-password" for token in server.directory.tokens.all(session.principal)
-        ):
-            with recorded(server, session, ENDED, kind="app-password", id=id):
-                server.directory.tokens.revoke(id)
+        held = [token.id for token in server.directory.tokens.all(session.principal) if token.kind == "app-password"]
+        # What is gone already was ended by somebody else.
+        with suppress(UnknownName):
+            if id in held:
+                with recorded(server, session, ENDED, kind="app-password", id=id):
+                    server.directory.tokens.revoke(id)
         return go(f"{PASSWORDS}?done=app-password")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.faults import BadPassword
+from flaskmail.accounts.passwords import prepare
 from flaskmail.accounts.strength import check_strength
 from flaskmail.errors import RequestError
 from flaskmail.server import Server
@@ -61,7 +62,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             return _password_form(422, again="This is not what stands in the field above.")
         try:
             check_strength(chosen, session.principal.name, server.settings.authentication.password.min_length)
-            hashed = server.directory.passwords.hash(chosen)
+            prepare(chosen)
         except BadPassword as error:
             return _password_form(422, new=f"{str(error)[0].upper()}{str(error)[1:]}.")
         try:
@@ -72,6 +73,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             return waiting(_password_form(429, old=wait_sentence(error)), error)
         if secret is None:
             return _password_form(422, old="This is not your present password.")
+        hashed = server.directory.passwords.hash(chosen)
         with recorded(server, session, AUTH, type="setPassword"):
             server.directory.principals.set_password(session.principal.name, hashed)
         # Every session ended with the old password; this browser's goes on under a new cookie.

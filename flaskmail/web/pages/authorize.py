@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
@@ -106,7 +107,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if isinstance(asked, Response):
             return asked
         since = form.get("since", "")
-        step = server.oauth.next_step(asked, now.principal, int(since) if since.isdigit() else int(time.time()))
+        began = int(since) if re.fullmatch(r"[0-9]{1,12}", since) else int(time.time())
+        step = server.oauth.next_step(asked, now.principal, began)
         if isinstance(step, RedirectError):
             return leave_for(step.url)
         if step == "login":

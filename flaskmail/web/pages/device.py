@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.faults import UnknownName
@@ -55,7 +53,6 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return page(
             "device_consent.html",
             device=found,
-            asked=min(int(time.time()), int(found.expires) - server.settings.oauth.expiry.user_code),
             scopes=server.oauth.sentences(found.scopes),
         )
 

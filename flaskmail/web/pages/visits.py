@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from flask import Blueprint, Response, g, request
 
+from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.principals import Principal, Secret
 from flaskmail.accounts.websessions import WebSession, new_value
 from flaskmail.config.signingin import BrowserSession
@@ -103,17 +104,21 @@ class Visit:
         return session
 
     def begin(self, secret: Secret, amr: tuple[str, ...], *, pending: bool = False) -> WebSession:
-        """A session under a new cookie; the browser's present one ends."""
-        self.session, self.value = self.server.directory.web_sessions.begin(
-            secret.principal,
-            secret.stamp,
-            amr,
-            self.limits,
-            address=request.environ.get("REMOTE_ADDR") or "",
-            agent=request.headers.get("User-Agent", ""),
-            pending=pending,
-            replaced=self.value,
-        )
+        """A session under a new cookie; the browser's present one ends. Raises RequestError 403 when the password that was
+        checked has been changed since."""
+        try:
+            self.session, self.value = self.server.directory.web_sessions.begin(
+                secret.principal,
+                secret.stamp,
+                amr,
+                self.limits,
+                address=request.environ.get("REMOTE_ADDR") or "",
+                agent=request.headers.get("User-Agent", ""),
+                pending=pending,
+                replaced=self.value,
+            )
+        except UnknownName:
+            raise RequestError(403, "The account was changed meanwhile. Sign in again.") from None
         self.set_cookie = True
         return self.session
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from visiting import Person
 
 from flaskmail.accounts.oauthdevices import DeviceCodes
+from flaskmail.decisions.pages import form_token
 from flaskmail.oauth.clients import CODE, DEVICE, REFRESH, Client
 from flaskmail.testing import PASSWORD, MadeServer, make_server
 
@@ -270,7 +273,7 @@ class TestDevice:
         alice.get("/device")
         page = alice.send("/device", user_code=codes.user_code.lower().replace("-", " "))
         assert page.status_code == 200
-        for shown in (codes.user_code, "Deluxe", "Read, change and delete your mail.", ALICE, "Asked at"):
+        for shown in (codes.user_code, "Deluxe", "Read, change and delete your mail.", ALICE, "Good until"):
             assert shown in page.text
         assert self.status(made) == ["pending"]
         assert "Connected" in alice.send("/device/answer", decision="allow").text
@@ -320,3 +323,77 @@ class TestDevice:
         person = Person(made.app.test_client())
         person.get(f"/device?user_code={codes.user_code}")
         assert re.fullmatch(r"/login\?next=/device%3Fuser_code%3D.*", person.page.headers["Location"])
+
+
+PATHS = [
+    "/login",
+    "/login/code",
+    "/consent",
+    "/device",
+    "/device/answer",
+    "/account/password",
+    "/account/sessions",
+]
+PATHS += [
+    "/account/applications",
+    "/account/app-passwords",
+    "/account/app-passwords/remove",
+    "/authorize",
+    "/authorize/1",
+]
+PATHS += [f"/account/second-factor/{what}" for what in ("enrol", "confirm", "recovery-codes", "remove")]
+NAMES = [
+    "name",
+    "password",
+    "next",
+    "code",
+    "request",
+    "since",
+    "decision",
+    "user_code",
+    "old",
+    "new",
+    "again",
+    "id",
+    "all",
+    "days",
+]
+NAMES += [
+    "scope-0",
+    "client_id",
+    "redirect_uri",
+    "prompt",
+    "max_age",
+    "hint",
+    "done",
+    "response_type",
+    "scope",
+    "state",
+]
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["", "1", "allow", "login", "none", "30", "\u00b2", "-1", "9" * 40, "code", ALICE, PASSWORD, BACK, "/account"]
+    ),
+    st.text(max_size=20),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(PATHS), fields=st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=5), posted=st.booleans()
+)
+def test_nothing_that_is_sent_breaks_a_page(
+    alice: Person, client: Client, path: str, fields: dict[str, str], posted: bool
+) -> None:
+    if "client_id" in fields:
+        fields["client_id"] = client.id
+    query = urlencode(fields, errors="replace")
+    if posted:
+        token = form_token(alice.cookie)
+        answered = alice.post(path, {**fields, "request": f"client_id={client.id}&{query}", "token": token})
+    else:
+        answered = alice.get(f"{path}?{query}")
+    assert answered.status_code in (200, 303, 400, 403, 404, 405, 422, 429), (path, fields, answered.text)
+    if not urlsplit(answered.headers.get("Location", "")).netloc:
+        return
+    assert answered.headers["Location"].startswith(BACK)
