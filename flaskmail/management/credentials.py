@@ -13,7 +13,7 @@ from flaskmail.accounts.scopes import SCOPES
 from flaskmail.accounts.tokens import Token
 from flaskmail.errors import RequestError
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
-from flaskmail.management.principals import date_of, expiry
+from flaskmail.management.principals import date_of, expiry, refuse_unproven
 from flaskmail.management.refusals import not_found
 from flaskmail.management.shapes import Moment
 
@@ -141,7 +141,9 @@ def delete_of(call: Call, name: str, id: str) -> None:
 )
 def delete_factor(call: Call, name: str) -> None:
     """Remove the second factor of somebody who has lost it."""
-    call.server.directory.second_factors.remove(_other(call, name, "update"))
+    other = _other(call, name, "update")
+    refuse_unproven(call, other.id)
+    call.server.directory.second_factors.remove(other)
 
 
 # ----

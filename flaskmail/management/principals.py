@@ -16,6 +16,7 @@ from flaskmail.accounts.faults import BadName, UnknownName
 from flaskmail.accounts.permissions import PERMISSIONS, ROLES, TYPES, named
 from flaskmail.accounts.principals import PrincipalType
 from flaskmail.accounts.scopes import SCOPES
+from flaskmail.errors import RequestError
 from flaskmail.management import domains
 from flaskmail.management.audit import moment
 from flaskmail.management.operation import SELF, Call, Listing, Paged, Query, Resource
@@ -305,6 +306,7 @@ def update(call: Call, name: str, body: Sequence[Step]) -> None:
         if isinstance(step, SetSecrets):
             if found.draft.type != "individual":
                 raise Unfit("secrets", f"a principal of type {found.draft.type} has no password")
+            refuse_unproven(call, found.id)
             hashed = call.server.directory.passwords.hash(_password(_texts(step.value)[0]))
         else:
             value = expiry(step.value) if isinstance(step, SetExpiry) else step.value
@@ -364,6 +366,15 @@ def _password(given: str) -> str:
         # What the old API took as a hash must not become a password that nobody knows.
         raise BadField("secrets", "the password itself is wanted, which does not begin with $, not a hash of it")
     return given
+
+
+def refuse_unproven(call: Call, id: str) -> None:
+    """RequestError 403 when somebody changes how he signs in himself, with a credential that a program was given: there he has to
+    prove who he is. id: of whom it is about."""
+    if id == call.principal.id and call.principal.grant.kind != "password":
+        raise RequestError(
+            403, "Change how you sign in yourself under /api/account/auth, which wants your present password."
+        )
 
 
 def expiry(text: str | None) -> int | None:

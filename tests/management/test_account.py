@@ -68,6 +68,17 @@ def test_a_program_has_to_prove_whose_it_is(made: MadeServer, alice: Manager) ->
     assert Manager(made, basic(ALICE, NEW))("GET", "/whoami").status == 200
 
 
+def test_a_program_of_an_administrator_does_not_take_the_account_over(made: MadeServer, admin: Manager) -> None:
+    principal = made.server.directory.principals.get("admin")
+    _, text = made.server.directory.tokens.create(principal, "script")
+    script, steps = Manager(made, f"Bearer {text}"), [{"action": "set", "field": "secrets", "value": NEW}]
+    refused(script("PATCH", "/principal/admin", steps), 403)
+    refused(script("DELETE", "/principal/admin/otp"), 403)
+    assert admin("GET", "/whoami").status == 200
+    assert admin("PATCH", "/principal/admin", steps).data is None
+    assert Manager(made, basic("admin", NEW))("GET", "/whoami").status == 200
+
+
 def test_guessing_the_present_password_is_throttled() -> None:
     with make_server(config=f"{UNLIMITED}[authentication]\nfail-rate = '3/1h'\n") as made:
         made.account(ALICE)
