@@ -7,28 +7,40 @@ import importlib
 import click
 
 COMMANDS = {
-    "account": "flaskmail.cli.account:account",
-    "audit": "flaskmail.cli.audit:audit",
-    "backup": "flaskmail.cli.backup:backup",
-    "completion": "flaskmail.cli.completion:completion",
-    "config": "flaskmail.cli.config:config",
-    "dkim": "flaskmail.cli.dkim:dkim",
-    "doctor": "flaskmail.cli.doctor:doctor",
-    "domain": "flaskmail.cli.domain:domain",
-    "expression": "flaskmail.cli.expression:expression",
-    "import": "flaskmail.cli.importing:import_",
-    "oauth": "flaskmail.cli.oauth:oauth",
-    "job": "flaskmail.cli.job:job",
-    "policy": "flaskmail.cli.policy:policy",
-    "plugins": "flaskmail.cli.plugins:plugins",
-    "purge": "flaskmail.cli.purge:purge",
-    "reindex": "flaskmail.cli.reindex:reindex",
-    "restore": "flaskmail.cli.restore:restore",
-    "token": "flaskmail.cli.token:token",
-    "verify": "flaskmail.cli.verify:verify",
-    "whoami": "flaskmail.cli.whoami:whoami",
+    "account": ("account:account", "Make, show, change and delete accounts."),
+    "api-key": ("apikey:api_key", "Keys with which programs manage the server."),
+    "app-password": ("credentials:app_password", "Passwords for one program each."),
+    "audit": ("audit:audit", "Show who changed what, newest first."),
+    "backup": ("backup:backup", "Copy everything, while the server runs."),
+    "blob": ("blob:blob", "Read the octets of a blob."),
+    "completion": ("completion:completion", "Let the shell fill in commands and options."),
+    "config": ("config:config", "Check, show, change and explain the settings."),
+    "dkim": ("dkim:dkim", "Make, list and delete DKIM keys."),
+    "doctor": ("doctor:doctor", "Ask the server by its URL; say what is wrong."),
+    "domain": ("domain:domain", "Mail domains, and their records in the DNS."),
+    "expression": ("expression:expression", "Evaluate an expression with the settings."),
+    "group": ("group:group", "Groups of people."),
+    "import": ("importing:import_", "Import mail from files into an account."),
+    "job": ("job:job", "See, wait for and stop work in the background."),
+    "list": ("mailinglist:list_", "Mailing lists."),
+    "logs": ("logs:logs", "Search the log, or follow it."),
+    "me": ("me:me", "Your own password and second factor."),
+    "oauth-client": ("oauth:oauth_client", "Applications that may ask people for access."),
+    "permission": ("permission:permission", "What can be granted: permissions, roles, scopes."),
+    "plugins": ("plugins:plugins", "Show the plugins and their hooks, in order."),
+    "policy": ("policy:policy", "What the HTTP policy does with a request, and why."),
+    "principal": ("principal:principal", "Principals of any type, field by field."),
+    "purge": ("purge:purge", "Take away what nobody needs any more."),
+    "reindex": ("reindex:reindex", "Make search indexes anew."),
+    "reload": ("config:reload", "Read the settings file again."),
+    "restore": ("restore:restore", "Bring a backup back."),
+    "role": ("role:role", "Roles: permissions under one name."),
+    "token": ("credentials:token", "Access tokens, for Bearer authentication."),
+    "verify": ("verify:verify", "Check everything that is stored, and mend it."),
+    "whoami": ("whoami:whoami", "Say who asks, and what he may do."),
 }
-"""Name of each subcommand, and where it stands."""
+"""Name of each subcommand -> (the module of this package and its attribute, what the list of commands says of it). So the list is
+shown without importing any."""
 
 
 class LazyGroup(click.Group):
@@ -41,10 +53,25 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
-            return self._of_plugins(ctx).get(cmd_name)
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+            command = self._of_plugins(ctx).get(cmd_name)
+            if command is not None and ctx.params.get("url") and not ctx.resilient_parsing:
+                raise click.UsageError(
+                    f"`flaskmail {cmd_name}` belongs to a plugin and works only where the data is."
+                    " Leave --url and FLASKMAIL_URL out, and run it on the server."
+                )
+            return command
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        found: click.Command = getattr(importlib.import_module(f"flaskmail.cli.{module}"), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in --help, without importing ours."""
+        rows = {name: told for name, (_, told) in COMMANDS.items()}
+        for name, command in self._of_plugins(ctx).items():
+            if not command.hidden:
+                rows[name] = command.get_short_help_str()
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
 
     def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
         key = "flaskmail.commands"
@@ -77,9 +104,17 @@ class LazyGroup(click.Group):
 def main(url: str | None, user: str | None) -> None:
     """Administer a flaskmail server.
 
-    Settings come from the file that FLASKMAIL_CONFIG names, else from ./config.toml, else the defaults hold. Every command
-    works on the store directly, also while the server is running.
+    Commands work on the store at hand, also while the server is running. Settings come from the file that FLASKMAIL_CONFIG
+    names, else from ./config.toml, else the defaults hold.
 
-    With --url (or FLASKMAIL_URL) commands work on a server elsewhere through its management API. FLASKMAIL_KEY holds the API key
-    or token then; with --user the password is asked for, or taken from FLASKMAIL_PASSWORD.
+    With --url (or FLASKMAIL_URL) they work on a server elsewhere, through its management API. Who asks is said by an API key or a
+    token in FLASKMAIL_KEY, or in the file that FLASKMAIL_KEY_FILE names; or by --user, and a password that is asked for or taken
+    from FLASKMAIL_PASSWORD.
+
+    \b
+    flaskmail account create jane@example.org
+    flaskmail account list --json
+    flaskmail --url https://mail.example.org --user admin whoami
+
+    The exit code is 0 when it was done, 1 when it could not be done, 2 when the command line or the settings are wrong.
     """

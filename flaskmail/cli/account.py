@@ -2,77 +2,55 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from flaskmail.accounts.faults import BadPassword
-from flaskmail.accounts.passwords import make_password, prepare
-from flaskmail.accounts.principals import Principal
-from flaskmail.cli.common import as_json, octets, opened, write_fields, write_json, write_table
-from flaskmail.config.kinds import parse_size
-from flaskmail.server import Server
+from flaskmail.cli.common import as_json, octets, write_fields, write_json, write_table
+from flaskmail.cli.manager import Operations, Refused, operations
+from flaskmail.cli.principals import (
+    PATH,
+    Kind,
+    add_changes,
+    add_items,
+    add_permissions,
+    add_switches,
+    change,
+    confirmed,
+    find,
+    make,
+    shown,
+    step,
+    tell,
+)
+from flaskmail.cli.values import DEFAULT, Size, password
+
+CREDENTIALS = "/principal/{name}/credentials"
 
 password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from one line of standard input instead of making one."
 )
 
+KIND = Kind(
+    "individual",
+    ("NAME", "ID", "STATE", "ROLES", "DESCRIPTION"),
+    lambda one: (
+        one["name"],
+        one["id"],
+        "disabled" if one["disabled"] else "enabled",
+        one["roles"],
+        one["description"],
+    ),
+)
+
 
 @click.group(short_help="Make, show, change and delete accounts.")
 def account() -> None:
-    """Accounts: who can sign in and has mail here. Everything works at once in a running server."""
+    """Accounts: who can sign in and has mail here. Everything works at once in a running server.
 
-
-DEFAULT = -1
-"""Stands for "as the settings say" where a size is typed."""
-
-
-class Size(click.ParamType[int]):
-    """Octets, with a unit if wanted: 500 MB, 10GiB; DEFAULT for "default"."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The octets; a usage error when it is no size."""
-        if isinstance(value, int):
-            return value
-        if value == "default":
-            return DEFAULT
-        try:
-            return parse_size(int(value) if value.isdigit() else value)
-        except ValueError:
-            self.fail(f"{value!r} is not a size such as 500MB or 10GB", param, ctx)
-
-
-def _password(from_stdin: bool) -> tuple[str, bool]:
-    if not from_stdin:
-        return make_password(), True
-    if sys.stdin is None:
-        raise BadPassword("standard input is closed: there is no password to read")
-    if sys.stdin.isatty():
-        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        prepare(typed)
-        return typed, False
-    octets_read = sys.stdin.buffer.readline(4096)
-    try:
-        text = octets_read.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise BadPassword("the password is not text in UTF-8") from None
-    prepare(text)
-    return text, False
-
-
-def _wire(server: Server, principal: Principal) -> dict[str, Any]:
-    return {
-        "id": principal.id,
-        "name": principal.name,
-        "description": principal.description,
-        "admin": principal.admin,
-        "disabled": principal.disabled,
-        "quota": server.settings.account.quota if principal.quota is None else principal.quota,
-        "created": principal.created,
-    }
+    NAME is an address or an id. Accounts are the principals of type individual: `flaskmail principal` sets their other fields.
+    """
 
 
 @account.command()
@@ -80,62 +58,110 @@ def _wire(server: Server, principal: Principal) -> dict[str, Any]:
 @password_stdin
 @click.option("--description", default="", help="A note, or the person's name.")
 @click.option("--quota", type=Size(), help="Octets that it may hold, such as 10GB. Default: the setting account.quota.")
+@click.option("--address", "addresses", multiple=True, help="A further address; may be repeated.")
+@click.option("--role", "roles", multiple=True, help="What it may do; may be repeated. Default: user.")
 @as_json
-def create(name: str, password_stdin: bool, description: str, quota: int | None, machine: bool) -> None:
+def create(
+    name: str,
+    password_stdin: bool,
+    description: str,
+    quota: int | None,
+    addresses: tuple[str, ...],
+    roles: tuple[str, ...],
+    machine: bool,
+) -> None:
     """Make the account NAME, an address. Its domain is made too when it is missing.
 
     Without --password-stdin a password is made and shown once.
+
+    Example: echo 'a long password' | flaskmail account create jane@example.org --password-stdin
     """
-    with opened() as server:
-        password, made = _password(password_stdin)
-        new = server.create_account(name, password, description=description, quota=None if quota == DEFAULT else quota)
+    with operations() as manager:
+        secret, made = password(password_stdin)
+        wanted = {
+            "type": "individual",
+            "name": name,
+            "description": description,
+            "quota": quota or None,
+            "secrets": [secret],
+            "emails": addresses,
+            "roles": roles,
+        }
+        new, domain = _with_domain(manager, wanted)
         if machine:
-            told = _wire(server, new.principal) | {"domainCreated": new.domain}
-            write_json(told | ({"password": password} if made else {}))
+            write_json(new | {"domainCreated": domain} | ({"password": secret} if made else {}))
             return
-        if new.domain is not None:
-            click.echo(f"Made the domain {new.domain}.")
-        click.echo(f"Made the account {new.principal.name} ({new.principal.id}).")
-        if not new.principal.admin:
-            click.echo(f"To bring mail in: flaskmail import PATH... --account {new.principal.name}")
+        if domain is not None:
+            click.echo(f"Made the domain {domain}.")
+        click.echo(f"Made the account {new['name']} ({new['id']}).")
+        if manager.server is not None:
+            click.echo(f"To bring mail in: flaskmail import PATH... --account {new['name']}")
         if made:
-            click.echo(f"Its password, which is not shown again: {password}")
+            click.echo(f"Its password, which is not shown again: {secret}")
+
+
+def _with_domain(manager: Operations, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """(the new account, the domain that was made for it)."""
+    try:
+        return make(manager, wanted), None
+    except Refused as error:
+        domain = error.problem.get("item")
+        if error.status != 404 or not isinstance(domain, str) or "domain" not in error.message or "@" in domain:
+            raise
+        refused = error
+    try:
+        manager.call("POST", "/domain", body={"name": domain})
+    except Refused as error:
+        # Who may make no domains hears that there is none.
+        raise (refused if error.status == 403 else error) from None
+    try:
+        return make(manager, wanted), domain
+    except BaseException:
+        manager.call("DELETE", "/domain/{name}", domain)
+        raise
 
 
 @account.command(name="list")
+@click.argument("text", default="")
 @as_json
-def list_(machine: bool) -> None:
-    """List all accounts."""
-    with opened() as server:
-        found = server.directory.principals.all()
+def list_(text: str, machine: bool) -> None:
+    """List all accounts; with TEXT those that have it in a name, an address or the description."""
+    with operations() as manager:
+        found = manager.every("/principal", types=("individual",), filter=text)
         if machine:
-            write_json([_wire(server, principal) for principal in found])
-            return
-        write_table(
-            ("NAME", "ID", "STATE", "DESCRIPTION"),
-            [(p.name, p.id, "disabled" if p.disabled else "enabled", p.description) for p in found],
-        )
+            write_json(found)
+        else:
+            write_table(KIND.head, [KIND.row(one) for one in found])
 
 
 @account.command()
 @click.argument("name")
 @as_json
 def show(name: str, machine: bool) -> None:
-    """Show the account NAME: its id, quota and use."""
-    with opened() as server:
-        principal = server.directory.principals.get(name)
-        used = None
-        if not principal.admin:
-            with server.store.read(principal.id) as reader:
-                used = reader.used()
-        tokens = server.directory.tokens.all(principal)
+    """Show the account NAME: its id, addresses, roles, quota and use."""
+    with operations() as manager:
+        found = find(manager, name, "individual")
+        credentials = manager.every(CREDENTIALS, found["id"])
+        told = found | {"tokens": sum(one["kind"] == "token" for one in credentials)}
         if machine:
-            write_json(_wire(server, principal) | {"used": used, "tokens": len(tokens)})
+            write_json(told)
             return
-        told = _wire(server, principal)
-        told["quota"] = "no mailbox" if principal.admin else octets(told["quota"])
-        told["used"] = "no mailbox" if used is None else octets(used)
-        write_fields(told | {"tokens": len(tokens)})
+        if "usedQuota" in found:
+            told |= {"quota": _quota(manager, found), "usedQuota": octets(found["usedQuota"])}
+        else:
+            told |= {"quota": "no mailbox"}
+        write_fields(shown(told) | {"disabled": found["disabled"], "tokens": told["tokens"]})
+
+
+def _quota(manager: Operations, found: Mapping[str, Any]) -> str:
+    if found["quota"]:
+        return octets(found["quota"])
+    try:
+        setting = manager.call("GET", "/settings/keys", keys=("account.quota",)).get("account.quota")
+    except Refused:
+        return "as the setting account.quota says"
+    # The API tells settings as TOML has them: a size may have a unit.
+    return f"{octets(int(setting)) if str(setting).isdigit() else setting or octets(None)} (the setting account.quota)"
 
 
 @account.command(name="set-password", short_help="Give the account NAME another password.")
@@ -143,21 +169,18 @@ def show(name: str, machine: bool) -> None:
 @password_stdin
 @as_json
 def set_password(name: str, password_stdin: bool, machine: bool) -> None:
-    """Give the account NAME another password. The old one ends at once; tokens stay.
+    """Give the account NAME another password. The old one ends at once, and sessions in browsers; tokens stay.
 
     Without --password-stdin a password is made and shown once.
     """
-    with opened() as server:
+    with operations() as manager:
         # A wrong name is said before anybody types a password.
-        principal = server.directory.principals.get(name)
-        password, made = _password(password_stdin)
-        server.directory.principals.set_password(principal.name, server.directory.passwords.hash(password))
-        if machine:
-            write_json(_wire(server, principal) | ({"password": password} if made else {}))
-            return
-        click.echo(f"Changed the password of {principal.name}.")
-        if made:
-            click.echo(f"Its password, which is not shown again: {password}")
+        find(manager, name, "individual")
+        secret, made = password(password_stdin)
+        found = change(manager, name, "individual", [step("set", "secrets", [secret])])
+        tell(found | ({"password": secret} if made else {}), f"Changed the password of {found['name']}.", machine)
+        if made and not machine:
+            click.echo(f"Its password, which is not shown again: {secret}")
 
 
 @account.command(name="set-quota", short_help="Say how much the account NAME may hold.")
@@ -166,38 +189,30 @@ def set_password(name: str, password_stdin: bool, machine: bool) -> None:
 @as_json
 def set_quota(name: str, size: int, machine: bool) -> None:
     """Let the account NAME hold SIZE octets, such as 10GB; "default" for the setting account.quota."""
-    with opened() as server:
-        principal = server.directory.principals.set_quota(name, None if size == DEFAULT else size)
-        told = _wire(server, principal)
+    with operations() as manager:
+        found = change(manager, name, "individual", [step("set", "quota", None if size == DEFAULT else size)])
         if machine:
-            write_json(told)
+            write_json(found)
         else:
-            click.echo(f"The quota of {principal.name} is {octets(told['quota'])}.")
+            click.echo(f"The quota of {found['name']} is {_quota(manager, found)}.")
 
 
-@account.command()
-@click.argument("name")
-@as_json
-def disable(name: str, machine: bool) -> None:
-    """Keep the owner of the account NAME out, at once. Nothing is deleted."""
-    _switch(name, True, machine)
-
-
-@account.command()
-@click.argument("name")
-@as_json
-def enable(name: str, machine: bool) -> None:
-    """Let the owner of the account NAME in again."""
-    _switch(name, False, machine)
-
-
-def _switch(name: str, disabled: bool, machine: bool) -> None:
-    with opened() as server:
-        principal = server.directory.principals.set_disabled(name, disabled)
-        if machine:
-            write_json(_wire(server, principal))
-        else:
-            click.echo(f"{'Disabled' if disabled else 'Enabled'} the account {principal.name}.")
+add_changes(account, KIND)
+add_switches(
+    account,
+    KIND,
+    "Keep the owner of the account NAME out, at once. Nothing is deleted.",
+    "Let the owner of the account NAME in again.",
+)
+add_items(
+    account,
+    KIND,
+    "address",
+    "emails",
+    "Let mail for each ADDRESS, too, belong to the account NAME.",
+    "jane@example.org jane.doe@example.org",
+)
+add_permissions(account, KIND)
 
 
 @account.command(short_help="Delete the account NAME with all its mail.")
@@ -206,12 +221,49 @@ def _switch(name: str, disabled: bool, machine: bool) -> None:
 @as_json
 def delete(name: str, yes: bool, machine: bool) -> None:
     """Delete the account NAME with all its mail, at once and for good."""
-    with opened() as server:
-        if not yes and sys.stdin is not None and sys.stdin.isatty():
-            wanted = server.directory.principals.get(name)
-            click.confirm(f"Delete {wanted.name} and all its mail for good?", abort=True, err=True)
-        principal = server.delete_account(name)
+    with operations() as manager:
+        gone = find(manager, name, "individual")
+        confirmed(f"Delete {gone['name']} and all its mail for good?", yes)
+        manager.call("DELETE", PATH, gone["id"])
+        tell(gone, f"Deleted the account {gone['name']} and its mail.", machine)
+
+
+# ---- what lets in
+@account.command(short_help="List what lets in to the account NAME.")
+@click.argument("name")
+@as_json
+def credentials(name: str, machine: bool) -> None:
+    """List what lets in to the account NAME beside its password: app passwords, tokens, applications, sessions in browsers."""
+    with operations() as manager:
+        found = manager.every(CREDENTIALS, find(manager, name, "individual")["id"])
         if machine:
-            write_json(_wire(server, principal))
-        else:
-            click.echo(f"Deleted the account {principal.name} and its mail.")
+            write_json(found)
+            return
+        rows = [
+            (one["id"], one["kind"], one["name"], one["created"], one["lastUsed"] or "never", one["expires"] or "never")
+            for one in found
+        ]
+        write_table(("ID", "KIND", "NAME", "CREATED", "LAST USED", "EXPIRES"), rows)
+
+
+@account.command(short_help="End a credential of the account NAME.")
+@click.argument("name")
+@click.argument("id")
+@as_json
+def revoke(name: str, id: str, machine: bool) -> None:
+    """End the credential ID (see `flaskmail account credentials`) of the account NAME, at once."""
+    with operations() as manager:
+        found = find(manager, name, "individual")
+        manager.call("DELETE", CREDENTIALS + "/{id}", found["id"], id)
+        tell({"id": id, "account": found["name"]}, f"Ended {id} of {found['name']}.", machine)
+
+
+@account.command(name="remove-otp", short_help="Remove the second factor of the account NAME.")
+@click.argument("name")
+@as_json
+def remove_otp(name: str, machine: bool) -> None:
+    """Remove the second factor of the account NAME, whose owner has lost it. The password alone lets in then."""
+    with operations() as manager:
+        found = find(manager, name, "individual")
+        manager.call("DELETE", PATH + "/otp", found["id"])
+        tell(found, f"{found['name']} signs in with the password alone.", machine)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flaskmail import config
 from flaskmail.errors import ConfigError, FlaskmailError
-from flaskmail.server import Server
+
+if TYPE_CHECKING:
+    from flaskmail.server import Server
 
 REFUSED, MISCONFIGURED = 1, 2
 """Exit codes: what was asked for cannot be done; the settings or the command line are wrong."""
@@ -22,9 +23,61 @@ def as_json(command: Any) -> Any:
     return click.option("--json", "machine", is_flag=True, help="Write JSON, for scripts.")(command)
 
 
+class Failed(click.ClickException):
+    """What was asked for cannot be done. problem: further members of what ``--json`` writes on stderr."""
+
+    exit_code = REFUSED
+
+    def __init__(self, message: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.problem: Mapping[str, Any] = {"detail": message, **(problem or {})}
+        # When it is shown, the command's own context is gone.
+        self._machine = for_machines()
+
+    def show(self, file: Any = None) -> None:
+        """Writes the sentence, or the problem as JSON, on stderr."""
+        if self._machine:
+            click.echo(json.dumps(self.problem, ensure_ascii=False), err=True)
+        else:
+            super().show(file)
+
+
+def for_machines() -> bool:
+    """Whether the command writes JSON."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("machine"))
+
+
+def at_url() -> bool:
+    """Whether the command works on a server at a URL."""
+    return bool(click.get_current_context().find_root().params.get("url"))
+
+
+def local_only(why: str) -> None:
+    """Raises a usage error when there is a URL: this command works on the store at hand alone. why: a sentence."""
+    if at_url():
+        raise click.UsageError(
+            f"`{_words()}` works only where the data is: {why} Leave --url and FLASKMAIL_URL out, and run it on the server."
+        )
+
+
+def url_only(why: str) -> None:
+    """Raises a usage error when there is no URL: this command needs somebody who signs in. why: a sentence."""
+    if not at_url():
+        raise click.UsageError(f"`{_words()}` needs a server that one signs in to: {why} Name it with --url.")
+
+
+def _words() -> str:
+    return click.get_current_context().command_path
+
+
 @contextmanager
 def opened() -> Iterator[Server]:
     """The server of the present settings, closed afterwards. Errors end the command with a sentence on stderr."""
+    # Not needed at a URL, and not for --help.
+    from flaskmail import config
+    from flaskmail.server import Server
+
     with refusing():
         server = Server(config.load())
         try:
@@ -35,17 +88,25 @@ def opened() -> Iterator[Server]:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Errors end the command with a sentence on stderr."""
+    """Errors end the command with a sentence on stderr, or with a problem object where JSON is wanted."""
     try:
         yield
     except ConfigError as error:
-        click.echo("The settings are wrong:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
+        if for_machines():
+            problems = [
+                {"member": one.key, "found": one.found, "expected": one.expected, "where": one.where}
+                for one in error.problems
+            ]
+            click.echo(
+                json.dumps({"detail": "The settings are wrong.", "problems": problems}, ensure_ascii=False), err=True
+            )
+        else:
+            click.echo("The settings are wrong:", err=True)
+            for problem in error.problems:
+                click.echo(f"  {problem}", err=True)
         raise SystemExit(MISCONFIGURED) from None
     except FlaskmailError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(REFUSED) from None
+        raise Failed(str(error)) from None
 
 
 def write_json(value: Any) -> None:
@@ -69,11 +130,11 @@ def write_fields(fields: Mapping[str, object]) -> None:
 
 
 def _cell(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if text.isprintable() else ascii(text)
 
 

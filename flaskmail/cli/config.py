@@ -13,7 +13,7 @@ import click
 
 from flaskmail.accounts.authorization import LOCAL
 from flaskmail.accounts.storedsettings import read_state, read_texts, stored_settings
-from flaskmail.cli.common import REFUSED, as_json, refusing, write_json, write_table
+from flaskmail.cli.common import REFUSED, as_json, at_url, local_only, refusing, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
 from flaskmail.config import load
 from flaskmail.config.changing import text_of
@@ -35,6 +35,7 @@ def config() -> None:
 def check(file: str | None, machine: bool) -> None:
     """Check FILE, or the settings in force, with those that are stored: exit code 0 when they are right, 1 with every problem
     listed when not."""
+    local_only("the file lies there; `flaskmail reload --dry-run` has a server check its own.")
     try:
         settings = load(file, stored=read_texts)
     except ConfigError as error:
@@ -58,7 +59,7 @@ def check(file: str | None, machine: bool) -> None:
 @as_json
 def show(machine: bool) -> None:
     """Print the settings in force, and where each comes from. Secrets are hidden."""
-    source, found = _at_url() if click.get_current_context().find_root().params.get("url") else _here(machine)
+    source, found = _there() if at_url() else _here(machine)
     if machine:
         click.echo(
             json.dumps(
@@ -89,7 +90,7 @@ def _here(machine: bool) -> tuple[str | None, list[dict[str, Any]]]:
     return None if settings.source is None else str(settings.source), in_force(settings)
 
 
-def _at_url() -> tuple[str | None, list[dict[str, Any]]]:
+def _there() -> tuple[str | None, list[dict[str, Any]]]:
     with operations() as manager:
         found = manager.every("/settings")
     hidden = '"(secret)"'
@@ -103,6 +104,42 @@ def _at_url() -> tuple[str | None, list[dict[str, Any]]]:
     ]
 
 
+@config.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@as_json
+def get(keys: tuple[str, ...], machine: bool) -> None:
+    """Print what is set for each KEY. Nothing is printed for a default or a secret; `flaskmail config show` has defaults, too.
+
+    Example: flaskmail config get server.http.url"""
+    with operations() as manager:
+        found = manager.call("GET", "/settings/keys", keys=keys)
+    if machine:
+        write_json(found)
+    else:
+        for key, text in found.items():
+            click.echo(text if len(keys) == 1 else f"{key} = {text}")
+
+
+@config.command()
+@click.argument("text", default="")
+@as_json
+def schema(text: str, machine: bool) -> None:
+    """Say what can be set, and how; with TEXT only what has it in its key or its documentation.
+
+    Example: flaskmail config schema quota"""
+    with operations() as manager:
+        found = manager.every("/settings/schema", filter=text)
+    if machine:
+        write_json(found)
+        return
+    for one in found:
+        click.echo(one["key"])
+        takes = f"{one['takes']}, and only in the file" if one["onlyFile"] else one["takes"]
+        fields = {"value": one["kind"], "default": one["default"], "takes": takes, "secret": one["secret"]}
+        write_fields({f"  {name}": value for name, value in fields.items()})
+        click.echo(f"  {one['doc']}\n")
+
+
 # ---- changes
 @config.command("set")
 @click.argument("key")
@@ -113,7 +150,9 @@ def set_(key: str, value: str, dry_run: bool, machine: bool) -> None:
     """Store VALUE for KEY: in force in every worker of a running server within a second.
 
     VALUE is TOML, like true, 12 or '["a", "b"]', or a text as it stands; "-" reads it from standard input, for secrets. What the
-    settings file sets is changed there."""
+    settings file sets is changed there.
+
+    Example: flaskmail config set account.quota '10 GB'"""
     if value == "-":
         value = sys.stdin.read().rstrip("\r\n")
     step = {"type": "insert", "prefix": None, "values": [[key, json_value(text_of(key, value, toml_first=True))]]}
@@ -125,7 +164,7 @@ def set_(key: str, value: str, dry_run: bool, machine: bool) -> None:
 @as_json
 def unset(keys: tuple[str, ...], machine: bool) -> None:
     """Remove what is stored for KEY, so that its default holds again. It works, too, when what is stored is wrong."""
-    if not click.get_current_context().find_root().params.get("url") and _mend(keys):
+    if not at_url() and _mend(keys):
         if machine:
             write_json({"removed": list(keys)})
         return

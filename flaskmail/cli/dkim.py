@@ -67,11 +67,16 @@ def show(id: str, machine: bool) -> None:
 
 @dkim.command()
 @click.argument("id")
-def delete(id: str) -> None:
+@as_json
+def delete(id: str, machine: bool) -> None:
     """Delete the key ID for good; leave its DNS record for some days."""
     with operations() as manager:
+        gone = _key(manager, id)
         manager.call("DELETE", "/dkim/{id}", id)
-        click.echo(f"Deleted the DKIM key {id}.")
+        if machine:
+            write_json(gone)
+        else:
+            click.echo(f"Deleted the DKIM key {id}.")
 
 
 def _key(manager: Operations, id: str, **query: str) -> dict[str, Any]:

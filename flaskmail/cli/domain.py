@@ -6,8 +6,6 @@ import click
 
 from flaskmail.cli.common import as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
-from flaskmail.decisions.dnsrecords import Record, zone_text
-from flaskmail.values.hostnames import to_ascii
 
 INCOMPLETE = 1
 """Exit code of a check that found a record that is not as it should be, or could not be looked up."""
@@ -15,13 +13,16 @@ INCOMPLETE = 1
 
 def a_labels(name: str) -> str:
     """A domain as bodies have it; what is no domain as it is, for the refusal."""
+    # Nobody else needs it.
+    from flaskmail.values.hostnames import to_ascii
+
     try:
         return to_ascii(name)
     except ValueError:
         return name
 
 
-@click.group(short_help="Make, list and delete mail domains; their DNS records.")
+@click.group(short_help="Mail domains, and their records in the DNS.")
 def domain() -> None:
     """Mail domains. Making an account makes its domain too."""
 
@@ -106,9 +107,8 @@ def dns(name: str, zone: bool, machine: bool) -> None:
         if machine:
             write_json(found)
         elif zone:
-            own = manager.call("GET", "/domain/{name}", name)["name"]
-            records = [Record(one["type"], one["name"], one["content"]) for one in found]
-            click.echo(zone_text(own, records), nl=False)
+            with manager.stream("/dns/zone/{domain}", name) as pieces:
+                click.echo(b"".join(pieces).decode(), nl=False)
         else:
             write_table(("TYPE", "NAME", "CONTENT"), [(one["type"], one["name"], one["content"]) for one in found])
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, write_json
+from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_only, write_json
 from flaskmail.config import Settings, load
 from flaskmail.errors import ConfigError
 from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Function, Type, compile_expression
@@ -25,6 +25,7 @@ def expression(expression: str, given: tuple[str, ...], machine: bool) -> None:
     Variables of an HTTP request that it uses get their values from --var; `--var 'headers=name: value'` adds a header field
     each time. The exit status is 1 when the expression is wrong or fails. One that begins with a minus is written after `--`.
     """
+    local_only("the settings there are what it is evaluated with.")
     variables = _variables(given)
     try:
         settings = load()

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flaskmail.accounts.faults import DirectoryError
-from flaskmail.cli.common import REFUSED, as_json, opened, write_json
+from flaskmail.cli.common import REFUSED, as_json, local_only, opened, write_json
 from flaskmail.datatypes.mail.filing import MailFiler
 from flaskmail.datatypes.mail.folders import find_mailbox
 from flaskmail.delivery.importing import Summary, import_messages
@@ -40,6 +40,7 @@ def import_(paths: tuple[Path, ...], account: str, mailbox: str | None, machine:
     It can be stopped at any time and run again: what the account already holds is counted as a duplicate and left alone.
     A damaged file is reported and skipped, and the rest goes on; the exit status is then 1.
     """
+    local_only("mail is read from files there.")
     with opened() as server:
         principal = server.directory.principals.get(account)
         if principal.admin:

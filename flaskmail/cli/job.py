@@ -8,11 +8,12 @@ import click
 
 from flaskmail.cli.common import as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
+from flaskmail.cli.working import awaited, finished
 
 
-@click.group(short_help="See and stop work in the background.")
+@click.group(short_help="See, wait for and stop work in the background.")
 def job() -> None:
-    """See and stop work in the background, as the management API begins it."""
+    """See, wait for and stop work in the background, as the management API begins it."""
 
 
 @job.command("list")
@@ -37,6 +38,17 @@ def show(id: str, machine: bool) -> None:
     """Show the job ID with its result."""
     with operations() as manager:
         _tell(manager.call("GET", "/jobs/{id}", id), machine)
+
+
+@job.command()
+@click.argument("id")
+@as_json
+def wait(id: str, machine: bool) -> None:
+    """Wait until the job ID has ended, and show it. The exit code is 0 when it came to its end; Ctrl-C leaves it running."""
+    with operations() as manager:
+        job = awaited(manager, manager.call("GET", "/jobs/{id}", id), "Waiting", hidden=machine)
+        _tell(job, machine)
+        finished(job)
 
 
 @job.command()

@@ -9,22 +9,21 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, unquote, urlencode
 
 import click
 
-from flaskmail.accounts.authorization import LOCAL, access
-from flaskmail.accounts.permissions import PERMISSIONS
-from flaskmail.cli.common import REFUSED, opened
+from flaskmail.cli.common import Failed, opened
 from flaskmail.doctor.asking import Target, read_target
 from flaskmail.errors import RequestError
-from flaskmail.management import api
-from flaskmail.management.dispatch import Request
-from flaskmail.server import Server
+
+if TYPE_CHECKING:
+    from flaskmail.server import Server
 
 PATIENCE = 60.0
 """Seconds that a server at a URL may take to answer."""
@@ -32,14 +31,12 @@ PAGE = 1000
 """Items that are asked for at once."""
 
 
-class Refused(click.ClickException):
+class Refused(Failed):
     """The operation was refused. status: HTTP's; problem: the members of the problem object."""
 
-    exit_code = REFUSED
-
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status, self.problem = status, problem
-        super().__init__(str(problem.get("detail") or f"the server answered {status}"))
+        self.status = status
+        super().__init__(str(problem.get("detail") or f"the server answered {status}"), {"status": status, **problem})
 
 
 class Manager(Protocol):
@@ -51,8 +48,9 @@ class Manager(Protocol):
 
     def send(
         self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """The status, the header fields by names in lower case, and the body of the answer. path: decoded parts, quoted."""
+    ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
+        """The status, the header fields by names in lower case, and the pieces of the body as they come, which are read or closed
+        to the end. path: decoded parts, quoted."""
 
 
 class Operations:
@@ -69,6 +67,42 @@ class Operations:
 
         path: as declared, with ``{name}`` for each of the parts. body: JSON, None for none. match: the value of If-Match. query:
         with ``_`` for ``-``; None, "" and False are left out, lists are joined with commas."""
+        status, self.headers, pieces = self._send(method, path, parts, query, body, match)
+        octets = b"".join(pieces)
+        try:
+            found = json.loads(octets) if octets else {}
+        except ValueError:
+            raise Refused(status, {"detail": f"what answered {self._manager.where} is no flaskmail"}) from None
+        if not 200 <= status < 300 or not isinstance(found, dict):
+            raise Refused(status, found if isinstance(found, dict) else {})
+        return found.get("data")
+
+    @contextmanager
+    def stream(self, path: str, *parts: str, **query: Any) -> Iterator[Iterable[bytes]]:
+        """The pieces of an answer that is no JSON, as they come. The arguments are those of ``call``."""
+        status, self.headers, pieces = self._send("GET", path, parts, query)
+        try:
+            if not 200 <= status < 300:
+                try:
+                    problem = json.loads(b"".join(pieces))
+                except ValueError:
+                    problem = {}
+                raise Refused(status, problem if isinstance(problem, dict) else {})
+            yield pieces
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        parts: tuple[str, ...],
+        query: Mapping[str, Any],
+        body: Any = None,
+        match: str | None = None,
+    ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
         for part in parts:
             head, _, tail = path.partition("{")
             path = head + quote(part, safe="@") + tail.partition("}")[2]
@@ -77,15 +111,7 @@ class Operations:
             for name, value in query.items()
             if value not in (None, "", False, (), [])
         }
-        headers = {} if match is None else {"if-match": match}
-        status, self.headers, octets = self._manager.send(method, path, asked, body, headers)
-        try:
-            found = json.loads(octets) if octets else {}
-        except ValueError:
-            raise Refused(status, {"detail": f"what answered {self._manager.where} is no flaskmail"}) from None
-        if not 200 <= status < 300 or not isinstance(found, dict):
-            raise Refused(status, found if isinstance(found, dict) else {})
-        return found.get("data")
+        return self._manager.send(method, path, asked, body, {} if match is None else {"if-match": match})
 
     def every(self, path: str, *parts: str, **query: Any) -> list[Any]:
         """The items of all pages of a list."""
@@ -114,8 +140,14 @@ class OnStore:
 
     def send(
         self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
         """As Manager says."""
+        # Not needed at a URL.
+        from flaskmail.accounts.authorization import LOCAL, access
+        from flaskmail.accounts.permissions import PERMISSIONS
+        from flaskmail.management import api
+        from flaskmail.management.dispatch import Request
+
         octets = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         request = Request(
             method,
@@ -128,8 +160,8 @@ class OnStore:
             answer = api().answer(self.server, request, lambda: (LOCAL, access(LOCAL, frozenset(PERMISSIONS))))
         except RequestError as error:
             raise Refused(error.status, {"detail": error.detail, **error.extra}) from None
-        content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-        return answer.status, {name.lower(): value for name, value in answer.headers}, content
+        pieces = (answer.body,) if isinstance(answer.body, bytes) else answer.body
+        return answer.status, {name.lower(): value for name, value in answer.headers}, pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +178,7 @@ class AtUrl:
 
     def send(
         self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
         """As Manager says."""
         octets = None if body is None else json.dumps(body).encode()
         sent = {"Authorization": self.authorization, "Accept": "application/json", **headers}
@@ -155,20 +187,37 @@ class AtUrl:
         url = f"{self.target.prefix}/api{path}" + (f"?{urlencode(query)}" if query else "")
         connection = self._connection()
         try:
-            connection.request(method, url, octets, sent)
-            response = connection.getresponse()
-            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+            with self._reached():
+                connection.request(method, url, octets, sent)
+                response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        return (
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
+            self._pieces(connection, response),
+        )
+
+    def _pieces(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        with closing(connection), self._reached():
+            # What has come is handed on at once: the log is followed this way.
+            while piece := response.read1(64 * 1024):
+                yield piece
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
         except ssl.SSLCertVerificationError as error:
-            raise click.ClickException(f"the certificate {self.where} is not right: {error.verify_message}") from None
+            raise Failed(f"the certificate {self.where} is not right: {error.verify_message}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = (
                 error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
             )
             if isinstance(error, socket.gaierror):
                 reason = f"there is no host {self.target.host}"
-            raise click.ClickException(f"nothing answers {self.where}: {reason}") from None
-        finally:
-            connection.close()
+            raise Failed(f"nothing answers {self.where}: {reason}") from None
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.target.scheme == "https":
@@ -200,9 +249,25 @@ def _authorization(user: str | None) -> str:
             f"Password of {user}", hide_input=True, err=True
         )
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    key = os.environ.get("FLASKMAIL_KEY", "").strip()
+    key, source = _key()
     if not key:
-        raise click.UsageError("name who asks: FLASKMAIL_KEY with an API key or a token, or --user NAME for a password")
+        raise click.UsageError(
+            "name who asks: FLASKMAIL_KEY with an API key or a token, FLASKMAIL_KEY_FILE with a file that holds it, or"
+            " --user NAME for a password"
+        )
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise click.UsageError("FLASKMAIL_KEY is no API key and no token")
+        raise click.UsageError(f"{source} holds no API key and no token")
     return f"Bearer {key}"
+
+
+def _key() -> tuple[str, str]:
+    """(the key, from where). On the command line everybody on the machine could read it."""
+    key = os.environ.get("FLASKMAIL_KEY", "").strip()
+    file = os.environ.get("FLASKMAIL_KEY_FILE", "")
+    if key or not file:
+        return key, "FLASKMAIL_KEY"
+    try:
+        return Path(file).read_text(encoding="utf-8").strip(), file
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise click.UsageError(f"FLASKMAIL_KEY_FILE: {file} cannot be read: {reason}") from None

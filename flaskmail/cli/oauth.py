@@ -1,4 +1,4 @@
-"""``flaskmail oauth``: the applications that may ask people for access."""
+"""``flaskmail oauth-client``: the applications that may ask people for access."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from flaskmail.oauth.keys import ALGORITHMS
 PATH = "/oauth/client/{id}"
 
 
-@click.group(short_help="Register, list and remove OAuth clients.")
-def oauth() -> None:
+@click.group(name="oauth-client", short_help="Applications that may ask people for access.")
+def oauth_client() -> None:
     """The applications that may ask people for access (OAuth clients)."""
 
 
-@oauth.command()
+@oauth_client.command()
 @click.argument("name")
 @click.option("--id", help="The client_id. Default: a random one.")
 @click.option(
@@ -52,7 +52,10 @@ def create(
     id_token_alg: str,
     machine: bool,
 ) -> None:
-    """Register an application, as NAME is what people are shown."""
+    """Register an application. NAME is what people are shown when it asks for access.
+
+    Example: flaskmail oauth-client create Webmail --redirect-uri https://webmail.example.org/back
+    """
     grants = [*([CODE] if uris else []), *([DEVICE] if device or not uris else []), REFRESH]
     wanted: dict[str, Any] = {
         "name": name,
@@ -72,7 +75,7 @@ def create(
             _told(made)
 
 
-@oauth.command(name="list")
+@oauth_client.command(name="list")
 @as_json
 def list_(machine: bool) -> None:
     """List the applications."""
@@ -88,7 +91,7 @@ def list_(machine: bool) -> None:
             write_table(("CLIENT ID", "NAME", "AUTH METHOD", "REGISTERED BY", "USED"), rows)
 
 
-@oauth.command()
+@oauth_client.command()
 @click.argument("id")
 @as_json
 def show(id: str, machine: bool) -> None:
@@ -101,7 +104,57 @@ def show(id: str, machine: bool) -> None:
             write_fields({name: " ".join(one) if isinstance(one, list) else one for name, one in found.items()})
 
 
-@oauth.command(name="renew-secret")
+@oauth_client.command(name="set")
+@click.argument("id")
+@click.option("--name", help="What people are shown.")
+@click.option("--redirect-uri", "uris", multiple=True, help="All of them, in place of the present ones.")
+@click.option("--scope", "scopes", multiple=True, help="What it may ask for, in place of what it may now.")
+@click.option("--any-scope", is_flag=True, help="It may ask for anything.")
+@click.option("--auth-method", type=click.Choice(AUTH_METHODS), help="How it says who it is.")
+@click.option("--native/--not-native", default=None, help="Whether it runs on people's own devices.")
+@click.option("--id-token-alg", type=click.Choice(ALGORITHMS))
+@as_json
+def set_(
+    id: str,
+    name: str | None,
+    uris: tuple[str, ...],
+    scopes: tuple[str, ...],
+    any_scope: bool,
+    auth_method: str | None,
+    native: bool | None,
+    id_token_alg: str | None,
+    machine: bool,
+) -> None:
+    """Change the application ID; what is not named stays. With another --auth-method it gets a secret, or loses it.
+
+    Example: flaskmail oauth-client set webmail --name 'Our webmail'
+    """
+    if any_scope and scopes:
+        raise click.UsageError("--scope and --any-scope do not go together.")
+    wanted: dict[str, Any] = {
+        "name": name,
+        "redirectUris": list(uris) or None,
+        "scopes": list(scopes) or None,
+        "authMethod": auth_method,
+        "native": native,
+        "idTokenAlg": id_token_alg,
+    }
+    body = {member: value for member, value in wanted.items() if value is not None}
+    if any_scope:
+        body["scopes"] = None
+    if not body:
+        raise click.UsageError("Say what to change; --help shows what can be.")
+    with operations() as manager:
+        made = manager.call("PATCH", PATH, id, body=body)
+        if machine:
+            write_json(made)
+        else:
+            click.echo(f"Changed the application {id}.")
+            if made["secret"]:
+                _told(made)
+
+
+@oauth_client.command(name="renew-secret")
 @click.argument("id")
 @as_json
 def renew_secret(id: str, machine: bool) -> None:
@@ -114,13 +167,18 @@ def renew_secret(id: str, machine: bool) -> None:
             _told(made)
 
 
-@oauth.command()
+@oauth_client.command()
 @click.argument("id")
-def delete(id: str) -> None:
+@as_json
+def delete(id: str, machine: bool) -> None:
     """Remove the application ID, with everything that people allowed it."""
     with operations() as manager:
+        gone = manager.call("GET", PATH, id)
         manager.call("DELETE", PATH, id)
-        click.echo(f"Removed the application {id}.")
+        if machine:
+            write_json(gone)
+        else:
+            click.echo(f"Removed the application {id}.")
 
 
 def _told(made: dict[str, Any]) -> None:

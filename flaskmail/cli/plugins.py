@@ -9,10 +9,7 @@ import click
 
 from flaskmail.cli.common import as_json, write_json, write_table
 from flaskmail.cli.manager import operations
-from flaskmail.config import load
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.plugins import GROUP, answers
-from flaskmail.server import Server
 
 
 @click.command(short_help="Show the plugins and their hooks, in order.")
@@ -46,10 +43,17 @@ def _hooks(one: dict[str, Any]) -> str:
 def commands_of_plugins(ctx: click.Context, taken: set[str]) -> dict[str, click.Command]:
     """The commands that plugins bring. taken: names of ours. What is wrong with settings or plugins is told on
     stderr, and then there are none."""
+    # --help needs nothing of this where there are no plugins.
+    from flaskmail.config import load
+    from flaskmail.plugins.loading import GROUP
+
     try:
         settings = load()
         if not settings.plugins.paths and not entry_points(group=GROUP):
             return {}
+        from flaskmail.plugins import answers
+        from flaskmail.server import Server
+
         server = Server(settings)
         ctx.call_on_close(server.close)
         found = click.Group("flaskmail")

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from flaskmail import sockets
-from flaskmail.cli.common import as_json, opened, write_json
+from flaskmail.cli.common import as_json, at_url, opened, write_json
+from flaskmail.cli.manager import operations
 from flaskmail.policy.explaining import explain as explanation_of
-from flaskmail.policy.explanation import Explanation, Part, Responsible
+from flaskmail.policy.explanation import Explanation, Part, Responsible, Sent
 from flaskmail.policy.plan import of_settings
 from flaskmail.policy.question import BadQuestion, Question, asked
 
@@ -44,11 +45,32 @@ def explain(
     machine: bool,
 ) -> None:
     """Say what the policy does with a request for URL with the settings at hand, and why. No request is made, nothing is counted.
+    With --url in front the settings of that server count.
 
     URL is what this server is asked for: behind a proxy, what the proxy asks it. https:// stands for a connection that speaks
     TLS with this server; a path alone takes what the listener speaks. -H adds what a proxy sends, such as 'X-Forwarded-For:
     192.0.2.7'.
+
+    Example: flaskmail policy explain https://mail.example.org/jmap/ --peer 127.0.0.1 -H 'X-Forwarded-For: 192.0.2.7'
     """
+    if at_url():
+        body = {
+            "url": url,
+            "method": method,
+            "peer": peer,
+            "headers": list(headers),
+            "origin": origin,
+            "listener": listener,
+        }
+        with operations() as manager:
+            told = manager.call("POST", "/policy/explain", body=body)
+        if machine:
+            write_json(told)
+            return
+        notes = told.pop("notes")
+        for line in in_words(_read(told), notes):
+            click.echo(line)
+        return
     with opened() as server:
         settings = server.settings
         try:
@@ -66,6 +88,16 @@ def explain(
         return
     for line in in_words(found, notes):
         click.echo(line)
+
+
+def _read(told: dict[str, Any]) -> Explanation:
+    """The explanation that a server at a URL gave."""
+    parts = [
+        Part(**one | {"why": tuple(one["why"]), "settings": tuple(Responsible(**each) for each in one["settings"])})
+        for one in told["parts"]
+    ]
+    headers = tuple(Sent(**one) for one in told["headers"])
+    return Explanation(**told | {"parts": tuple(parts), "headers": headers, "warnings": tuple(told["warnings"])})
 
 
 # ---- for people

@@ -11,8 +11,8 @@ import msgspec
 
 from flaskmail import config
 from flaskmail.backup import restore_account, restore_backup
-from flaskmail.cli.common import REFUSED, as_json, octets, opened, refusing, write_json
-from flaskmail.cli.working import at_url, progress
+from flaskmail.cli.common import REFUSED, as_json, local_only, octets, opened, refusing, write_json
+from flaskmail.cli.working import progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
 from flaskmail.upkeep import Verified, verify_all
@@ -35,8 +35,7 @@ def restore(source: Path, data: Path | None, account: str | None, even_damaged: 
 
     With --account one account that is gone comes back, with its mail and the password of then.
     """
-    if at_url():
-        raise click.UsageError("A backup is brought back to a folder here, while no server uses it: leave --url out.")
+    local_only("a backup is brought back to a folder there.")
     if account is not None:
         if data is not None or even_damaged:
             raise click.UsageError(

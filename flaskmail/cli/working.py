@@ -6,23 +6,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from flaskmail.cli.common import Failed
+from flaskmail.cli.common import at_url as at_url
 from flaskmail.cli.common import octets as shown_octets
 from flaskmail.cli.manager import Operations
-from flaskmail.server import Server
-from flaskmail.upkeep import Tell, silent
+
+if TYPE_CHECKING:
+    from flaskmail.server import Server
+    from flaskmail.upkeep import Tell
 
 INTERRUPTED = 130
 """The exit code of a command that was ended by Ctrl-C, as shells have it."""
 _PAUSE = 0.3
-
-
-def at_url() -> bool:
-    """Whether the command works on a server at a URL."""
-    return bool(click.get_current_context().find_root().params.get("url"))
 
 
 def named_accounts(server: Server, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -42,7 +41,7 @@ def only_name(names: tuple[str, ...]) -> str | None:
 def progress(label: str, *, hidden: bool, octets: bool = False) -> Iterator[Tell]:
     """A progress bar on standard error, where that is a terminal. octets: what is counted are octets of files."""
     if hidden or not sys.stderr.isatty():
-        yield silent
+        yield lambda done, total, what: None
         return
     at = [""]
 
@@ -62,7 +61,13 @@ def progress(label: str, *, hidden: bool, octets: bool = False) -> Iterator[Tell
 def run_job(manager: Operations, label: str, path: str, *parts: str, hidden: bool, **query: Any) -> dict[str, Any]:
     """Has a server at a URL do the job that this operation begins, and answers its result. An error of click's when it does not
     come to its end. The arguments are those of Operations.call; label, hidden: of the progress bar."""
-    job = manager.call("POST", path, *parts, **query)
+    job = awaited(manager, manager.call("POST", path, *parts, **query), label, hidden=hidden)
+    result: dict[str, Any] = finished(job)["result"]
+    return result
+
+
+def awaited(manager: Operations, job: dict[str, Any], label: str, *, hidden: bool) -> dict[str, Any]:
+    """The job when it runs no more. Ctrl-C leaves it running."""
     try:
         with progress(label, hidden=hidden, octets=job["kind"] == "backup") as tell:
             while job["state"] == "running":
@@ -73,9 +78,12 @@ def run_job(manager: Operations, label: str, path: str, *parts: str, hidden: boo
     except KeyboardInterrupt:
         click.echo(f"The job {job['id']} goes on; `flaskmail job cancel {job['id']}` stops it.", err=True)
         raise SystemExit(INTERRUPTED) from None
+    return job
+
+
+def finished(job: dict[str, Any]) -> dict[str, Any]:
+    """The job; Failed when it did not come to its end."""
     if job["state"] != "done":
-        raise click.ClickException(
-            f"the job {job['id']} was {job['state']}" + (f": {job['error']}" if job["error"] else "")
-        )
-    result: dict[str, Any] = job["result"]
-    return result
+        told = f"the job {job['id']} was {job['state']}" + (f": {job['error']}" if job["error"] else "")
+        raise Failed(told, {"job": job})
+    return job

@@ -83,7 +83,7 @@ def test_the_commands_say_what_is_wrong(live: LiveServer) -> None:
     live.account("grace@example.org")
     for arguments, code, words in [
         (("account", "create", "nodomain"), 1, "name@domain"),
-        (("account", "create", "grace@example.org"), 1, "exists already"),
+        (("account", "create", "grace@example.org"), 1, "taken already"),
         (("account", "show", "grase@example.org"), 1, "did you mean 'grace@example.org'"),
         (("account", "delete", "admin"), 1, "disable"),
         (("account", "create", "x@example.org", "--quota", "lots"), 2, "not a size"),
@@ -127,7 +127,7 @@ def test_lists_are_json_where_a_script_reads_them(live: LiveServer) -> None:
         d for d in domains if d["name"] == "list.example"
     ).items()
     shown = json.loads(live.cli("account", "show", "iris@list.example", "--json").stdout)
-    assert (shown["used"], shown["disabled"], shown["tokens"]) == (0, False, 0)
+    assert (shown["usedQuota"], shown["disabled"], shown["tokens"]) == (0, False, 0)
     assert "iris@list.example" in live.cli("account", "list").stdout
 
 

@@ -58,9 +58,10 @@ def test_records_and_their_check(flaskmail, told, names):
     records = told("domain", "dns", "example.org")
     assert "_jmap._tcp.example.org." in flaskmail("domain", "dns", "example.org").stdout
     zone = flaskmail("domain", "dns", "example.org", "--zone").stdout
-    assert len(zone.splitlines()) == len(records)
+    zone = zone.replace("; In the zone of another domain: ", "")
+    assert sum(not line.startswith(";") for line in zone.splitlines()) == len(records)
 
-    names.serve(zone.replace("; In the zone of another domain: ", "") + "mail.example.org. 60 IN A 192.0.2.1\n")
+    names.serve(zone + "mail.example.org. 60 IN A 192.0.2.1\n")
     done = flaskmail("domain", "check", "example.org")
     assert done.exit_code == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok"] * len(records)
