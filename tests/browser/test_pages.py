@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import trustme
 from browsing import Browser, Site
 
 from flaskmail.accounts.directory import Directory
@@ -319,15 +321,26 @@ FOCUS = """
 """
 
 
+def focused(browser: Browser, wanted: str) -> bool:
+    """Whether this has the focus, and shows it; a page that was just opened may need a moment."""
+    deadline = time.monotonic() + 10
+    while browser.run(FOCUS) != [wanted, True]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def test_the_keyboard_is_enough(desk: Desk, browser: Browser) -> None:
+    browser.cdp("Emulation.setFocusEmulationEnabled", enabled=True)
     desk.open("/login")
-    assert browser.run(FOCUS) == ["name", True]
+    assert focused(browser, "name")
     browser.cdp("Input.insertText", text=desk.name)
     key(browser, "Tab", 9)
-    assert browser.run(FOCUS) == ["password", True]
+    assert focused(browser, "password")
     browser.cdp("Input.insertText", text=PASSWORD)
     key(browser, "Tab", 9)
-    assert browser.run(FOCUS) == ["Sign in", True]
+    assert focused(browser, "Sign in")
     key(browser, "Enter", 13, "\r")
     deadline = time.monotonic() + 10
     while not browser.at().endswith("/account"):
@@ -404,3 +417,33 @@ def test_what_is_wrong_would_be_seen(desk: Desk, browser: Browser) -> None:
     found = desk.see()
     assert {rule for rule, _ in found["violations"]} >= {"label", "color-contrast", "html-has-lang"}
     assert (found["tooWide"], found["language"]) == (True, "")
+
+
+def test_over_https_the_cookie_is_this_hosts_alone(browser: Browser, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1", "localhost")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    config = '[server]\nworkers = 1\n\n[server.tls]\ncertificate = "cert.pem"\nprivate-key = "key.pem"\n'
+    with live_server(config, folder=tmp_path, tls=context) as live:
+        live.account("ann@example.org")
+        browser.cdp("Network.clearBrowserCookies")
+        browser.open(f"{live.url}/login")
+        browser.type("#name", "ann@example.org")
+        browser.type("#password", PASSWORD)
+        browser.follow("button.full")
+        assert browser.at() == f"{live.url}/account"
+        [cookie] = browser.cdp("Network.getCookies")["cookies"]
+        kept = ("name", "domain", "path", "secure", "httpOnly", "session", "sameSite")
+        assert tuple(cookie[name] for name in kept) == (
+            "__Host-flaskmail",
+            "127.0.0.1",
+            "/",
+            True,
+            True,
+            True,
+            "Lax",
+        )
+        assert browser.run("return document.cookie") == ""

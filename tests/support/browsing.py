@@ -37,7 +37,13 @@ class Browser:
 
     def __init__(self, base: str, folder: Path) -> None:
         options = {"args": [*SWITCHES, f"--user-data-dir={folder}"], "binary": shutil.which("chromium")}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "timeouts": {"script": PATIENCE * 1000}}
+        wanted = {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "timeouts": {"script": PATIENCE * 1000},
+            # The certificates of tests are nobody's.
+            "acceptInsecureCerts": True,
+        }
         made = self._send("POST", f"{base}/session", {"capabilities": {"alwaysMatch": wanted}})
         self._base = f"{base}/session/{made['sessionId']}"
 
