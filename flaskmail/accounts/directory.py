@@ -32,8 +32,8 @@ class Directory:
     """domains, principals, entries, tokens: what ``<data>/control.db`` holds; audit: who changed
     what; settings: those that are changed while the server runs; passwords: hashing; authenticator: who a request comes
     from; authority: what somebody may do.
-    second_factors, web_sessions, sign_in: what the pages for people need; oauth_clients, oauth_tokens, oauth_devices, oauth_keys: what
-    the authorization server keeps.
+    second_factors, web_sessions, sign_in: what the pages for people need; oauth_clients, oauth_tokens, oauth_devices, oauth_keys:
+    what the authorization server keeps.
 
     Nothing is opened before it is used; safe among threads, processes, and across fork.
     """
