@@ -53,22 +53,33 @@ def at_url() -> bool:
     return bool(click.get_current_context().find_root().params.get("url"))
 
 
-def local_only(why: str) -> None:
-    """Raises a usage error when there is a URL: this command works on the store at hand alone. why: a sentence."""
-    if at_url():
-        raise click.UsageError(
-            f"`{_words()}` works only where the data is: {why} Leave --url and FLASKMAIL_URL out, and run it on the server."
-        )
+class LocalCommand(click.Command):
+    """A command that works on the store at hand alone, and says so at a URL. why: a sentence."""
+
+    why = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments as usual; a usage error at a URL, before anything is said about them."""
+        elsewhere = ctx.find_root().params.get("url") and not ctx.resilient_parsing
+        if elsewhere and not {"-h", "--help"} & set(args):
+            raise click.UsageError(
+                f"`{ctx.command_path}` works only where the data is: {self.why}"
+                " Leave --url and FLASKMAIL_URL out, and run it on the server."
+            )
+        return super().parse_args(ctx, args)
+
+
+def local_command(why: str) -> type[LocalCommand]:
+    """The ``cls`` of such a command."""
+    return type("LocalCommand", (LocalCommand,), {"why": why})
 
 
 def url_only(why: str) -> None:
     """Raises a usage error when there is no URL: this command needs somebody who signs in. why: a sentence."""
     if not at_url():
-        raise click.UsageError(f"`{_words()}` needs a server that one signs in to: {why} Name it with --url.")
-
-
-def _words() -> str:
-    return click.get_current_context().command_path
+        raise click.UsageError(
+            f"`{click.get_current_context().command_path}` needs a server that one signs in to: {why} Name it with --url."
+        )
 
 
 @contextmanager

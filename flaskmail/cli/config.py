@@ -13,7 +13,16 @@ import click
 
 from flaskmail.accounts.authorization import LOCAL
 from flaskmail.accounts.storedsettings import read_state, read_texts, stored_settings
-from flaskmail.cli.common import REFUSED, as_json, at_url, local_only, refusing, write_fields, write_json, write_table
+from flaskmail.cli.common import (
+    REFUSED,
+    as_json,
+    at_url,
+    local_command,
+    refusing,
+    write_fields,
+    write_json,
+    write_table,
+)
 from flaskmail.cli.manager import operations
 from flaskmail.config import load
 from flaskmail.config.changing import text_of
@@ -29,13 +38,15 @@ def config() -> None:
     """Check, show, change and explain the settings."""
 
 
-@config.command(short_help="Check FILE, or the settings in force.")
+@config.command(
+    cls=local_command("the file lies there; `flaskmail reload --dry-run` has a server check its own."),
+    short_help="Check FILE, or the settings in force.",
+)
 @click.argument("file", required=False, type=click.Path())
 @as_json
 def check(file: str | None, machine: bool) -> None:
     """Check FILE, or the settings in force, with those that are stored: exit code 0 when they are right, 1 with every problem
     listed when not."""
-    local_only("the file lies there; `flaskmail reload --dry-run` has a server check its own.")
     try:
         settings = load(file, stored=read_texts)
     except ConfigError as error:
@@ -135,7 +146,7 @@ def schema(text: str, machine: bool) -> None:
     for one in found:
         click.echo(one["key"])
         takes = f"{one['takes']}, and only in the file" if one["onlyFile"] else one["takes"]
-        fields = {"value": one["kind"], "default": one["default"], "takes": takes, "secret": one["secret"]}
+        fields = {"value": one["expected"], "default": one["default"], "takes": takes, "secret": one["secret"]}
         write_fields({f"  {name}": value for name, value in fields.items()})
         click.echo(f"  {one['doc']}\n")
 
@@ -218,6 +229,8 @@ def _tell(said: Mapping[str, Any], machine: bool) -> None:
                 click.echo(f"{key}: {warning['error']}", err=True)
         for key, mistake in said["errors"].items():
             click.echo(f"{key}: {mistake['error']}", err=True)
+        if not (said["changes"] or said["warnings"] or said["errors"]):
+            click.echo("Nothing changes.")
     if said["errors"]:
         raise SystemExit(REFUSED)
 

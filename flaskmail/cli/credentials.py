@@ -83,7 +83,9 @@ def _add(group: click.Group, kind: Any, noun: str, secret: str, example: str) ->
                 write_json(made | {secret: text})
                 return
             ends = f", ends {made['expires']}" if made["expires"] is not None else ""
-            click.echo(f"Made {noun} {made['id']} for {made['account']}{ends}. It is not shown again:")
+            click.echo(
+                f"Made the {noun.partition(' ')[2]} {made['id']} for {made['account']}{ends}. It is not shown again:"
+            )
             click.echo(text)
 
     def _made_here(

@@ -8,7 +8,7 @@ import sys
 import click
 
 from flaskmail import config
-from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_only, write_json
+from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_command, write_json
 from flaskmail.config import Settings
 from flaskmail.decisions.addresses import read_authority
 from flaskmail.decisions.client import Client
@@ -22,7 +22,10 @@ from flaskmail.policy.plan import of_settings
 _SIGNS = {"wrong": "WRONG", "note": "note ", "right": "right"}
 
 
-@click.command(short_help="Ask the server by its URL; say what is wrong.")
+@click.command(
+    cls=local_command("it lays a key into the data folder. The URL to ask stands behind `doctor`."),
+    short_help="Ask the server by its URL; say what is wrong.",
+)
 @click.argument("url", required=False)
 @click.option("--connect", metavar="HOST:PORT", help="Connect there, instead of where the name of the URL leads.")
 @as_json
@@ -34,7 +37,6 @@ def doctor(url: str | None, connect: str | None, machine: bool) -> None:
     machine with the server's settings: for a minute a key lies in the data folder, by which the two know each other.
 
     The exit code is 1 when something is wrong."""
-    local_only("the doctor lays a key into the data folder; it asks the server by the URL behind `doctor`.")
     try:
         settings = config.load()
         target = read_target(url or _configured(settings), _connect(connect))

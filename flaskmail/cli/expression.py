@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_only, write_json
+from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_command, write_json
 from flaskmail.config import Settings, load
 from flaskmail.errors import ConfigError
 from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Function, Type, compile_expression
@@ -15,7 +15,10 @@ from flaskmail.expressions.types import text_of, type_of
 from flaskmail.policy.plan import functions_at_hand, names
 
 
-@click.command(short_help="Evaluate an expression with the settings.")
+@click.command(
+    cls=local_command("it is evaluated with the settings there."),
+    short_help="Evaluate an expression with the settings.",
+)
 @click.argument("expression", metavar="EXPR")
 @click.option("--var", "given", multiple=True, metavar="NAME=VALUE", help="The value of a variable; may be repeated.")
 @as_json
@@ -25,7 +28,6 @@ def expression(expression: str, given: tuple[str, ...], machine: bool) -> None:
     Variables of an HTTP request that it uses get their values from --var; `--var 'headers=name: value'` adds a header field
     each time. The exit status is 1 when the expression is wrong or fails. One that begins with a minus is written after `--`.
     """
-    local_only("the settings there are what it is evaluated with.")
     variables = _variables(given)
     try:
         settings = load()

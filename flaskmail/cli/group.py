@@ -6,7 +6,7 @@ import click
 
 from flaskmail.cli.common import as_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, make, tell
+from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
 KIND = Kind(
     "group",
@@ -32,7 +32,7 @@ def create(name: str, description: str, members: tuple[str, ...], machine: bool)
     """
     with operations() as manager:
         made = make(manager, {"type": "group", "name": name, "description": description, "members": members})
-        tell(made, f"Made the group {made['name']} with {len(made['members'])} members.", machine)
+        tell(made, f"Made the group {made['name']} with {count(len(made['members']), 'member')}.", machine)
 
 
 add_list(group, KIND)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flaskmail.accounts.faults import DirectoryError
-from flaskmail.cli.common import REFUSED, as_json, local_only, opened, write_json
+from flaskmail.cli.common import REFUSED, as_json, local_command, opened, write_json
 from flaskmail.datatypes.mail.filing import MailFiler
 from flaskmail.datatypes.mail.folders import find_mailbox
 from flaskmail.delivery.importing import Summary, import_messages
@@ -26,7 +26,9 @@ INTERRUPTED = 130
 """The exit code of a command that was ended by Ctrl-C, as shells have it."""
 
 
-@click.command("import", short_help="Import mail from files into an account.")
+@click.command(
+    "import", cls=local_command("mail is read from files there."), short_help="Import mail from files into an account."
+)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 @click.option("--account", required=True, metavar="NAME", help="The account to import into.")
 @click.option("--mailbox", metavar="NAME", help="A mailbox by path (Archive/2024), role or id. Default: the inbox.")
@@ -40,7 +42,6 @@ def import_(paths: tuple[Path, ...], account: str, mailbox: str | None, machine:
     It can be stopped at any time and run again: what the account already holds is counted as a duplicate and left alone.
     A damaged file is reported and skipped, and the rest goes on; the exit status is then 1.
     """
-    local_only("mail is read from files there.")
     with opened() as server:
         principal = server.directory.principals.get(account)
         if principal.admin:

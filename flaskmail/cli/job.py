@@ -27,7 +27,7 @@ def list_(kind: str, state: str, machine: bool) -> None:
     if machine:
         write_json(found)
     else:
-        head = ("id", "kind", "state", "progress", "started", "ended", "by")
+        head = ("ID", "KIND", "STATE", "PROGRESS", "STARTED", "ENDED", "BY")
         write_table(head, ([j["id"], j["kind"], j["state"], _far(j), j["started"], j["ended"], j["by"]] for j in found))
 
 

@@ -6,7 +6,7 @@ import click
 
 from flaskmail.cli.common import as_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, make, tell
+from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
 KIND = Kind(
     "list",
@@ -40,8 +40,8 @@ def create(name: str, description: str, members: tuple[str, ...], external: tupl
     }
     with operations() as manager:
         made = make(manager, body)
-        count = len(made["members"]) + len(made["externalMembers"])
-        tell(made, f"Made the mailing list {made['name']} with {count} members.", machine)
+        members_ = count(len(made["members"]) + len(made["externalMembers"]), "member")
+        tell(made, f"Made the mailing list {made['name']} with {members_}.", machine)
 
 
 add_list(list_, KIND)

@@ -107,8 +107,10 @@ def _step(manager: Operations, step: dict[str, Any]) -> dict[str, Any]:
             made = manager.call("POST", PATH, body={"steps": [step], **proof} if proof else [step])
         except Refused as error:
             wanted = str(error.problem.get("member"))
-            if error.status != 403 or wanted not in _PROOFS or wanted in proof or sys.stdin is None:
+            if error.status != 403 or wanted not in _PROOFS or wanted in proof or wanted in step or sys.stdin is None:
                 raise
             proof[wanted] = secret_line(_PROOFS[wanted], "proof", twice=False)
+            if not proof[wanted]:
+                raise
             continue
         return made or {}

@@ -10,7 +10,7 @@ import click
 
 from flaskmail import sockets
 from flaskmail.cli.common import as_json, at_url, opened, write_json
-from flaskmail.cli.manager import operations
+from flaskmail.cli.manager import Refused, operations
 from flaskmail.policy.explaining import explain as explanation_of
 from flaskmail.policy.explanation import Explanation, Part, Responsible, Sent
 from flaskmail.policy.plan import of_settings
@@ -18,6 +18,14 @@ from flaskmail.policy.question import BadQuestion, Question, asked
 
 HINTS = {"url": "URL", "headers": "-H", "peer": "--peer", "listener": "--listener", "method": "--method"}
 """Where each part of a question stands on the command line."""
+WANTED = {
+    "url": "wanted is a path such as /jmap/, or http:// or https:// with a host",
+    "headers": "wanted is 'NAME: VALUE'",
+    "peer": "wanted is an IP address, or unix",
+    "listener": "wanted is the id of a listener",
+    "method": "wanted is a method such as GET",
+}
+"""What a server at a URL refuses by the form alone."""
 
 
 @click.group()
@@ -63,7 +71,13 @@ def explain(
             "listener": listener,
         }
         with operations() as manager:
-            told = manager.call("POST", "/policy/explain", body=body)
+            try:
+                told = manager.call("POST", "/policy/explain", body=body)
+            except Refused as error:
+                member = str(error.problem.get("member", "")).partition("[")[0]
+                if error.status != 400 or member not in HINTS:
+                    raise
+                raise click.BadParameter(WANTED[member], param_hint=HINTS[member]) from None
         if machine:
             write_json(told)
             return

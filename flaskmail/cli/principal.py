@@ -76,12 +76,12 @@ def show(name: str, machine: bool) -> None:
 
 
 @principal.command()
-@click.argument("type", type=any_type)
+@click.argument("type", type=any_type, metavar="TYPE")
 @click.argument("name")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE...]")
 @as_json
 def create(type: str, name: str, fields: tuple[str, ...], machine: bool) -> None:
-    """Make a principal of TYPE. A field that is a list may be given several times; secrets=- reads the password from standard
+    """Make a principal of TYPE: individual, group, list, domain, role or apiKey. A field that is a list may be given several times; secrets=- reads the password from standard
     input.
 
     Example: flaskmail principal create list news@example.org members=jane@example.org members=john@example.org
@@ -104,7 +104,7 @@ def create(type: str, name: str, fields: tuple[str, ...], machine: bool) -> None
 
 @principal.command(name="set")
 @click.argument("name")
-@click.argument("field", type=click.Choice((*TEXTS, *LISTS)))
+@click.argument("field", type=click.Choice((*TEXTS, *LISTS)), metavar="FIELD")
 @click.argument("values", nargs=-1, metavar="VALUE...")
 @as_json
 def set_(name: str, field: str, values: tuple[str, ...], machine: bool) -> None:
@@ -131,17 +131,19 @@ def set_(name: str, field: str, values: tuple[str, ...], machine: bool) -> None:
 
 @principal.command()
 @click.argument("name")
-@click.argument("field", type=click.Choice(LISTS))
+@click.argument("field", type=click.Choice(LISTS), metavar="FIELD")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @as_json
 def add(name: str, field: str, items: tuple[str, ...], machine: bool) -> None:
-    """Add each ITEM to FIELD of the principal NAME."""
+    """Add each ITEM to FIELD of the principal NAME.
+
+    Example: flaskmail principal add sales@example.org members jane@example.org"""
     _change(name, "addItem", field, list(items), machine)
 
 
 @principal.command()
 @click.argument("name")
-@click.argument("field", type=click.Choice(LISTS))
+@click.argument("field", type=click.Choice(LISTS), metavar="FIELD")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @as_json
 def remove(name: str, field: str, items: tuple[str, ...], machine: bool) -> None:
@@ -157,18 +159,21 @@ def delete(name: str, yes: bool, machine: bool) -> None:
     """Delete the principal NAME, an account with all its mail, at once and for good."""
     with operations() as manager:
         gone = manager.call("GET", PATH, name)
-        confirmed(f"Delete {_words(gone)} for good?", yes)
+        confirmed(f"Delete {_whole(gone)} for good?", yes)
         manager.call("DELETE", PATH, gone["id"])
-        tell(gone, f"Deleted {_words(gone)}.", machine)
+        tell(gone, f"Deleted {_whole(gone)}.", machine)
 
 
 @principal.command(name="delete-all", short_help="Delete all principals of a type.")
-@click.argument("type", type=any_type)
+@click.argument("type", type=any_type, metavar="TYPE")
 @click.option("--filter", "text", default="", help="Only those with it in a name, an address or the description.")
 @click.option("--yes", is_flag=True, help="Do not ask; without a terminal it has to be there.")
 @as_json
 def delete_all(type: str, text: str, yes: bool, machine: bool) -> None:
-    """Delete all principals of TYPE, accounts with all their mail, for good. The account admin stays."""
+    """Delete all principals of TYPE (individual, group, list, domain, role or apiKey), accounts with all their mail, for good. The
+    account admin stays.
+
+    Example: flaskmail principal delete-all list --filter newsletter"""
     with operations() as manager:
         if not yes:
             total = manager.call("GET", "/principal", filter=text, types=(type,), count=True)["total"]
@@ -193,8 +198,11 @@ def _id(manager: Operations, name: str) -> str:
 
 
 def _words(found: dict[str, Any]) -> str:
-    mail = " and all its mail" if "usedQuota" in found else ""
-    return f"the {ABOUT[found['type']][0]} {found['name']}{mail}"
+    return f"the {ABOUT[found['type']][0]} {found['name']}"
+
+
+def _whole(found: dict[str, Any]) -> str:
+    return _words(found) + (" and all its mail" if "usedQuota" in found else "")
 
 
 def _value(field: str, text: str) -> Any:

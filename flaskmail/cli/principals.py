@@ -75,6 +75,11 @@ def tell(found: Mapping[str, Any], sentence: str, machine: bool) -> None:
         click.echo(sentence)
 
 
+def count(number: int, noun: str) -> str:
+    """How many there are."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def confirmed(question: str, yes: bool) -> None:
     """Asks at a terminal, and ends the command at a no."""
     if not yes and sys.stdin is not None and sys.stdin.isatty():
@@ -200,13 +205,12 @@ def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, 
 
 def add_permissions(group: click.Group, kind: Kind) -> None:
     """Adds ``add-role``, ``remove-role``, ``allow``, ``forbid`` and ``unsay``."""
-    subject = "groups/role" if kind.type == "role" else kind.noun
     add_items(
         group,
         kind,
         "role",
         "roles",
-        f"Give the {subject.rpartition('/')[2]} NAME what each ROLE may do: user, domain-admin, admin, or a role of your own.",
+        f"Give the {kind.noun} NAME what each ROLE may do: user, domain-admin, admin, or a role of your own.",
         {"individual": "jane@example.org domain-admin", "role": "helpdesk user", "apiKey": "monitoring user"}[
             kind.type
         ],

@@ -14,6 +14,8 @@ from flaskmail.server import Server
 from flaskmail.upkeep import purge_blobs, purge_data, purge_memory
 from flaskmail.upkeep.checking import stored_accounts
 
+_NAMES = {"throttle": "counts of wrong passwords", "leftovers": "leftovers of accounts"}
+
 
 @click.group(short_help="Take away what nobody needs any more.")
 def purge() -> None:
@@ -71,5 +73,5 @@ def _purge(path: str, work: Callable[[Server], dict[str, Any]], machine: bool) -
     if machine:
         write_json(removed)
         return
-    listed = ", ".join(f"{count} {name}" for name, count in removed.items() if count)
+    listed = ", ".join(f"{count} {_NAMES.get(name, name)}" for name, count in removed.items() if count)
     click.echo(f"Removed {listed}." if listed else "There was nothing to remove.")

@@ -11,14 +11,14 @@ import msgspec
 
 from flaskmail import config
 from flaskmail.backup import restore_account, restore_backup
-from flaskmail.cli.common import REFUSED, as_json, local_only, octets, opened, refusing, write_json
+from flaskmail.cli.common import REFUSED, as_json, local_command, octets, opened, refusing, write_json
 from flaskmail.cli.working import progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
 from flaskmail.upkeep import Verified, verify_all
 
 
-@click.command(short_help="Bring a backup back.")
+@click.command(cls=local_command("a backup is brought back to a folder there."), short_help="Bring a backup back.")
 @click.argument("source", metavar="SRC", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--to", "data", metavar="DATA", type=click.Path(path_type=Path), help="Default: what storage.path says.")
 @click.option(
@@ -35,7 +35,6 @@ def restore(source: Path, data: Path | None, account: str | None, even_damaged: 
 
     With --account one account that is gone comes back, with its mail and the password of then.
     """
-    local_only("a backup is brought back to a folder there.")
     if account is not None:
         if data is not None or even_damaged:
             raise click.UsageError(
