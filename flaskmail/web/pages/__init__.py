@@ -15,7 +15,7 @@ from flaskmail.web.pages.visits import install
 def pages_blueprint(server: Server) -> Blueprint:
     """``/login``, ``/logout``, ``/authorize``, ``/consent``, ``/device`` and ``/account``, for an application that has
     :func:`flaskmail.web.admission.install`."""
-    blueprint = Blueprint("pages", __name__)
+    blueprint = Blueprint("flaskmail-pages", __name__)
     install(blueprint, server)
     frame.install(blueprint, server)
     for module in (assets, signin, authorize, device, account, secondfactor, access):

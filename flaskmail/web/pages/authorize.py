@@ -16,9 +16,11 @@ from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, R
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import error_page, page
 from flaskmail.web.pages.recording import MADE, recorded
-from flaskmail.web.pages.visits import Elsewhere, Visit, leave_for, visit
+from flaskmail.web.pages.visits import Elsewhere, Visit, go, leave_for, read_form, visit
 
 PATH = "/authorize"
+LONGEST_QUERY = 3500
+"""Octets of a request that comes as a form: it goes on as an address, and servers take no longer ones."""
 
 
 def leads_to(now: Visit, target: str) -> Iterable[str]:
@@ -92,6 +94,17 @@ def add(blueprint: Blueprint, server: Server) -> None:
     @blueprint.get(PATH, **plain)
     def authorize() -> Response:
         return ask(int(time.time()))
+
+    @blueprint.post(PATH, **plain)
+    def authorize_posted() -> Response:
+        # OpenID Connect Core section 3.1.2.1: POST MUST be supported. It does what the same request by GET does, but browsers
+        # send no cookie along with a form of another site.
+        if request.mimetype != "application/x-www-form-urlencoded":
+            raise RequestError(415, "A request for authorization is application/x-www-form-urlencoded.")
+        query = read_form(LONGEST_QUERY)
+        if not re.fullmatch(rb"[!-~]*", query) or b"#" in query:
+            raise RequestError(400, "The form cannot be read.")
+        return go(f"{PATH}?{query.decode('ascii')}")
 
     @blueprint.get(f"{PATH}/<int:since>", **plain)
     def authorize_since(since: int) -> Response:

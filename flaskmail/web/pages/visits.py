@@ -22,7 +22,7 @@ from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY
 from flaskmail.server import Server
 from flaskmail.web import accesslog
-from flaskmail.web.admission import announced_length, base_url, cut_short, drop
+from flaskmail.web.admission import announced_length, base_url, cut_short, drop, spend_unproven
 
 MOST_OCTETS = 64 * 1024
 """Of a form: passwords, codes and an authorization request fit many times."""
@@ -136,16 +136,7 @@ class Visit:
         return self._form
 
     def _read(self) -> dict[str, str]:
-        environ = request.environ
-        length = announced_length(environ)
-        if length is None:
-            raise RequestError(411, "A form has a Content-Length.")
-        if length > MOST_OCTETS:
-            drop(environ, length, MOST_OCTETS)
-            raise RequestError(413, f"A form has at most {MOST_OCTETS} octets.")
-        body: bytes = environ["wsgi.input"].read(length) if length else b""
-        if len(body) < length:
-            raise cut_short()
+        body = read_form(MOST_OCTETS)
         reason = cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), self._origins())
         if reason:
             raise RequestError(403, reason)
@@ -174,6 +165,21 @@ class Visit:
             f"{parts.scheme}://{parts.netloc}".lower(),
             f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}".lower(),
         )
+
+
+def read_form(limit: int) -> bytes:
+    """The body of the request, of at most ``limit`` octets. Raises RequestError 400, 411 or 413."""
+    environ = request.environ
+    length = announced_length(environ)
+    if length is None:
+        raise RequestError(411, "A form has a Content-Length.")
+    if length > limit:
+        drop(environ, length, limit)
+        raise RequestError(413, f"This form has at most {limit} octets.")
+    body: bytes = environ["wsgi.input"].read(length) if length else b""
+    if len(body) < length:
+        raise cut_short()
+    return body
 
 
 def cookie_name(secure: bool) -> str:
@@ -209,6 +215,8 @@ def leave_for(url: str) -> Response:
 
 def _arrive(server: Server) -> Visit:
     environ = request.environ
+    # Pages take the cookie alone.
+    spend_unproven(environ)
     base = base_url(server, environ, "")
     secure = base.startswith("https:") or request.scheme == "https"
     value = request.cookies.get(cookie_name(secure), "")
@@ -217,7 +225,9 @@ def _arrive(server: Server) -> Visit:
         session = server.directory.web_sessions.holder(value, server.settings.authentication.session)
     policy: HttpPolicy | None = environ.get(POLICY)
     address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
-    found = Visit(server, base, secure, value if known else new_value(), session, address, set_cookie=not known)
+    # A form of another site comes without the cookie (SameSite): that must not take the place of the one that there is.
+    fresh = not known and request.method == "GET"
+    found = Visit(server, base, secure, value if known else new_value(), session, address, set_cookie=fresh)
     if found.principal is not None:
         environ[accesslog.ACCOUNT] = found.principal.name
         if policy is not None:

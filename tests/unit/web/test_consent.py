@@ -172,6 +172,21 @@ class TestAuthorize:
         page = alice.get(asking(client_id=client_id))
         assert (page.status_code, "Location" in page.headers) == (400, False)
 
+    def test_it_may_come_as_a_form(self, made: MadeServer, alice: Person, asking: Callable[..., str]) -> None:
+        query = urlsplit(asking()).query
+        sent = {"Content-Type": "application/x-www-form-urlencoded"}
+        answered = made.app.test_client().post("/authorize", data=query, headers=sent)
+        assert answered.headers["Location"] == f"/authorize?{query}"
+        assert alice.get(answered.headers["Location"]).status_code == 200
+        for body, kind, status in (
+            (query, "application/json", 415),
+            (query + "&x=" + "y" * 4000, sent["Content-Type"], 413),
+            (query + "\r\nX: y", sent["Content-Type"], 400),
+            (query + "#x", sent["Content-Type"], 400),
+        ):
+            answered = made.app.test_client().post("/authorize", data=body, headers={"Content-Type": kind})
+            assert (answered.status_code, "Location" in answered.headers) == (status, False)
+
     def test_what_the_client_gets_wrong_it_is_told(self, alice: Person, asking: Callable[..., str]) -> None:
         alice.get(asking(code_challenge=None, code_challenge_method=None))
         assert answer(alice)["error"] == "invalid_request"
