@@ -133,6 +133,26 @@ class Gates:
         client: Client = environ[CLIENT]
         return "" if client.address is None or (client.trusted and client.exempt) else client.address
 
+    def spend_unproven(self, environ: Environ) -> None:
+        """Counts a request whose ``Authorization`` header proves nothing: what it says is wrong, or is not asked for at that
+        address. They have a bucket of their own, as large as that of anonymous requests, so that whoever sends right
+        credentials from the same address does not wait for them. Without such a header nothing happens. Raises RequestError 429."""
+        policy, client = environ[PLAN], environ[CLIENT]
+        if "HTTP_AUTHORIZATION" not in environ or client.exempt:
+            return
+        if policy.hooks.rate_limit is not None:
+            wait = self._asked_rate(policy.hooks.rate_limit, policy, environ, None)
+        elif policy.anonymous is None:
+            return
+        else:
+            limit: Limit = policy.anonymous
+            wait = self._spend(environ, Limit("unproven", limit.count, limit.seconds), client.key)
+        if wait:
+            raise RequestError(
+                429,
+                f"Too many requests with credentials that are wrong or not asked for. Wait {wait} seconds before the next one.",
+            )
+
     def spend_account(self, environ: Environ, principal: Any) -> None:
         """Counts a request whose credentials are right. principal: whose they are, as something with an ``id``, or the id itself.
         Raises RequestError 429."""

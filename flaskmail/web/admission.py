@@ -53,11 +53,18 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
         basic = server.settings.authentication.basic and sockets.takes_passwords(environ)
         return problems.refused(error, basic, metadata)
 
+    def missed(error: HTTPException) -> Response:
+        try:
+            spend_unproven(request.environ)
+        except RequestError as limited:
+            return refused(limited)
+        return problems.routing_failed(error)
+
     target.before_request(begin)
     target.after_request(accesslog.note)
     target.register_error_handler(RequestError, refused)
     target.register_error_handler(StoreError, problems.unavailable)
-    target.register_error_handler(HTTPException, problems.routing_failed)
+    target.register_error_handler(HTTPException, missed)
     target.register_error_handler(Exception, problems.failed)
     return begin, accesslog.note
 
@@ -89,11 +96,24 @@ def who(server: Server, environ: Environ) -> Principal:
     authorization = environ.get("HTTP_AUTHORIZATION")
     if not sockets.takes_passwords(environ) and Credentials(authorization).scheme == "basic":
         raise RequestError(401, "Passwords are not accepted here. Use a token (Bearer).")
-    principal = server.authenticate(authorization, address, lambda: request_of(environ))
+    try:
+        principal = server.authenticate(authorization, address, lambda: request_of(environ))
+    except RequestError as error:
+        if error.status == 401:
+            spend_unproven(environ)
+        raise
     environ[accesslog.ACCOUNT] = principal.name
     if policy is not None:
         policy.spend_account(environ, principal)
     return principal
+
+
+def spend_unproven(environ: Environ) -> None:
+    """Counts a request whose credentials are wrong, or which brings some where nobody asks for them: else any ``Authorization``
+    header would be a way around the limit of anonymous requests. Raises RequestError 429."""
+    policy: HttpPolicy | None = environ.get(POLICY)
+    if policy is not None:
+        policy.spend_unproven(environ)
 
 
 def base_url(server: Server, environ: Environ, prefix: str) -> str:

@@ -16,7 +16,16 @@ from flaskmail.management.dispatch import JSON, Request
 from flaskmail.management.openapi import document
 from flaskmail.management.refusals import invalid
 from flaskmail.server import Server
-from flaskmail.web.admission import Environ, announced_length, base_url, drop, install, refuse_encoding, who
+from flaskmail.web.admission import (
+    Environ,
+    announced_length,
+    base_url,
+    drop,
+    install,
+    refuse_encoding,
+    spend_unproven,
+    who,
+)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that the operations answer for themselves, if only with 405."""
@@ -27,7 +36,7 @@ MAX_PARAMETERS = 50
 
 def management_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
     """``/api/…``, ready for ``app.register_blueprint``. self_reliant: as for :func:`flaskmail.web.jmap_blueprint`."""
-    blueprint = Blueprint("management", __name__)
+    blueprint = Blueprint("flaskmail-management", __name__)
     prefix = ""
     if self_reliant:
         install(blueprint, server)
@@ -41,6 +50,7 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
 
     @blueprint.get("/api/openapi.json", strict_slashes=False, merge_slashes=False)
     def described() -> Response:
+        spend_unproven(request.environ)
         legacy = server.settings.management.legacy_get
         found = document(api(), base_url(server, request.environ, prefix), legacy=legacy)
         # It tells nothing that the source code does not.

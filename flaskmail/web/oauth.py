@@ -19,7 +19,16 @@ from flaskmail.oauthservice import Incoming
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY
 from flaskmail.server import Server
-from flaskmail.web.admission import Environ, announced_length, base_url, drop, install, refuse_encoding, who
+from flaskmail.web.admission import (
+    Environ,
+    announced_length,
+    base_url,
+    drop,
+    install,
+    refuse_encoding,
+    spend_unproven,
+    who,
+)
 
 log = logging.getLogger("flaskmail.oauth")
 
@@ -40,7 +49,7 @@ KEYS_SECONDS = 900
 def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
     """``/auth/…``, ready for ``app.register_blueprint``; belongs at the root of the host. self_reliant: as for
     :func:`flaskmail.web.jmap_blueprint`."""
-    blueprint = Blueprint("oauth", __name__)
+    blueprint = Blueprint("flaskmail-oauth", __name__)
     prefix = ""
     if self_reliant:
         install(blueprint, server)
@@ -50,7 +59,7 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
         prefix = (state.url_prefix or "").rstrip("/")
 
     blueprint.record(set_up)
-    blueprint.register_error_handler(OAuthError, refused)
+    blueprint.register_error_handler(OAuthError, counted)
     endpoints = server.oauth.endpoints
     # Never a redirect: it would name the server by the client's Host header.
     plain = {"strict_slashes": False, "merge_slashes": False}
@@ -100,12 +109,15 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
             # A client asks people of every domain.
             return access.may(permission) and access.domain is None
 
+        if server.settings.oauth.client_registration.anonymous:
+            spend_unproven(environ)
         body = read_body(environ, JSON, "invalid_client_metadata")
         # RFC 7591 section 3.2.1.
         return secret(endpoints.register(body, issuer(), may), 201)
 
     @blueprint.get(paths.JWKS, **plain)
     def keys() -> Response:
+        spend_unproven(request.environ)
         body = msgspec.json.encode(endpoints.keys())
         # RFC 7517 section 8.5.1 has a type of its own, which some clients do not know.
         headers = {"Cache-Control": f"public, max-age={KEYS_SECONDS}", "X-Content-Type-Options": "nosniff"}
@@ -126,6 +138,21 @@ def refused(error: OAuthError) -> Response:
     for name, value in error.headers.items():
         response.headers[name] = value
     return response
+
+
+UNPROVEN = ("invalid_client", "invalid_request", "unsupported_grant_type")
+"""Errors that are found before a client has proved which one it is."""
+
+
+def counted(error: OAuthError) -> Response:
+    """The same, or 429 when the sender has come with too many credentials that proved nothing."""
+    try:
+        if error.error in UNPROVEN:
+            spend_unproven(request.environ)
+    except RequestError as limited:
+        told = OAuthError("temporarily_unavailable", limited.detail, status=limited.status)
+        return refused(told)
+    return refused(error)
 
 
 def address_of(environ: Environ) -> str:

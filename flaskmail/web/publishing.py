@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from flaskmail.web.admission import spend_unproven
 from flaskmail.web.ranges import matches
 
 HOUR = 3600
@@ -44,6 +45,7 @@ def publish(blueprint: Blueprint, path: str, view: Callable[..., Response]) -> N
     def answer(**arguments: Any) -> Response:
         if request.method == "OPTIONS":
             return Response(b"", 204, _PREFLIGHT)
+        spend_unproven(request.environ)
         return view(**arguments)
 
     blueprint.add_url_rule(

@@ -215,8 +215,6 @@ def leave_for(url: str) -> Response:
 
 def _arrive(server: Server) -> Visit:
     environ = request.environ
-    # Pages take the cookie alone.
-    spend_unproven(environ)
     base = base_url(server, environ, "")
     secure = base.startswith("https:") or request.scheme == "https"
     value = request.cookies.get(cookie_name(secure), "")
@@ -239,6 +237,8 @@ def install(blueprint: Blueprint, server: Server) -> None:
     """Makes the Visit of each request, and tells the browser of its cookie."""
 
     def begin() -> None:
+        # Pages take the cookie alone.
+        spend_unproven(request.environ)
         if request.endpoint != f"{blueprint.name}.asset":
             g.flaskmail_visit = _arrive(server)
 
