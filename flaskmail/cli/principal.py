@@ -81,8 +81,9 @@ def show(name: str, machine: bool) -> None:
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE...]")
 @as_json
 def create(type: str, name: str, fields: tuple[str, ...], machine: bool) -> None:
-    """Make a principal of TYPE: individual, group, list, domain, role or apiKey. A field that is a list may be given several times; secrets=- reads the password from standard
-    input.
+    """Make a principal of TYPE: individual, group, list, domain, role or apiKey.
+
+    A field that is a list may be given several times; secrets=- reads the password from standard input.
 
     Example: flaskmail principal create list news@example.org members=jane@example.org members=john@example.org
     """
@@ -170,8 +171,8 @@ def delete(name: str, yes: bool, machine: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask; without a terminal it has to be there.")
 @as_json
 def delete_all(type: str, text: str, yes: bool, machine: bool) -> None:
-    """Delete all principals of TYPE (individual, group, list, domain, role or apiKey), accounts with all their mail, for good. The
-    account admin stays.
+    """Delete all principals of TYPE (individual, group, list, domain, role or apiKey) for good; accounts with all their mail, but
+    for the account admin.
 
     Example: flaskmail principal delete-all list --filter newsletter"""
     with operations() as manager:
