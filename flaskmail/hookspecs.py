@@ -143,7 +143,8 @@ def register_blueprints(server: Any) -> list[tuple[Any, str]]:  # type: ignore[e
     """Flask blueprints, each with the path under which it is served, "" for the root: ``[(blueprint, "/hello")]``.
 
     Called when the application is made. The HTTP policy holds for them as for everything else, and errors become problem details;
-    who may use a view is the view's own business.
+    who may use a view is the view's own business. Names of blueprints that are taken are refused; ours begin with ``flaskmail-``,
+    but for ``jmap`` and ``discovery``.
 
     Provisional since 0.1.
     """

@@ -23,7 +23,8 @@ class Failure(msgspec.Struct):
 
 class Plugin(msgspec.Struct):
     """A plugin. source: built-in, installed, folder or given; blocked: it stands in plugins.disabled; hooks: each with the
-    plugin's turn when it is asked; provisional: those of them that may still change."""
+    plugin's turn when it is asked; provisional: those of them that may still change; failures: those that failed in the process
+    that answers."""
 
     name: str
     version: str

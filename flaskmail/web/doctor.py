@@ -45,7 +45,7 @@ def _wire_name(name: str) -> str:
 
 def doctor_blueprint() -> Blueprint:
     """The one address of the doctor; belongs at the root, in an application that is wrapped in Admitting."""
-    blueprint = Blueprint("doctor", __name__)
+    blueprint = Blueprint("flaskmail-doctor", __name__)
 
     @blueprint.get(PATH)
     def explain() -> Response:

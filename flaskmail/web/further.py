@@ -23,6 +23,9 @@ def register_blueprints(app: Flask, server: Server) -> None:
             blueprint, prefix = pair
             if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
                 raise ConfigError([Problem(plugin, HOOK, ascii(prefix), "a path that begins with a slash, or ''")])
+            if blueprint.name in app.blueprints:
+                found = f"the name {blueprint.name!r}, which is already registered"
+                raise ConfigError([Problem(plugin, HOOK, found, "a blueprint with a name of its own")])
             try:
                 app.register_blueprint(blueprint, url_prefix=prefix.rstrip("/") or None)
             except Exception as error:

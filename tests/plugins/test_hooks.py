@@ -211,8 +211,18 @@ def test_hook_register_blueprints() -> None:
 def test_hook_register_blueprints_names_who_is_wrong(prefix: Any) -> None:
     with pytest.raises(ConfigError, match="register_blueprints"):
         make_server(plugins=[Page(prefix)])
-    with pytest.raises(ConfigError, match="already registered"):
+    with pytest.raises(ConfigError, match=r"Page.*'hello', which is already registered"):
         make_server(plugins=[Page(), Page()])
+
+
+def test_hook_register_blueprints_has_plain_names_to_itself() -> None:
+    class Plain:
+        @hookimpl
+        def register_blueprints(self) -> Any:
+            return [(Blueprint(name, __name__), f"/{name}") for name in ("pages", "oauth", "management", "doctor", "api")]
+
+    with make_server(plugins=[Plain()]) as made:
+        assert get(made, "/login").status == 200
 
 
 def test_hook_observe() -> None:
@@ -313,6 +323,7 @@ def test_the_command_plugins(folder: Path) -> None:
         "blocked": False,
         "hooks": {"startup": 1, "register_commands": 1, "observe": 1},
         "provisional": ["register_commands", "observe"],
+        "failures": [],
     }
     assert (broken["blocked"], broken["hooks"]) == (True, {})
     table = run(folder, "plugins").stdout
