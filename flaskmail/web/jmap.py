@@ -120,7 +120,7 @@ def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool
 
     @blueprint.get("/jmap/eventsource/", **plain)
     def eventsource() -> Response:
-        who(server, request.environ)
+        server.accounts_of(who(server, request.environ))
         raise RequestError(503, "This server has no push yet; ask for changes with the /changes methods.")
 
     return blueprint
