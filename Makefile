@@ -39,6 +39,7 @@ docs: setup
 	@$(VENV)/bin/flaskmail config example > config.example.toml
 	@$(VENV)/bin/flaskmail config example --markdown > docs/configuration.md
 	@$(VENV)/bin/python .ci/document_hooks.py
+	@$(VENV)/bin/python .ci/document_commands.py
 	@$(VENV)/bin/python -m flaskmail.expressions.documents docs/expressions.md
 	@$(VENV)/bin/python .ci/document_explain.py
 

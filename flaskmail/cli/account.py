@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import as_json, octets, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, octets, write_fields, write_json, write_table
 from flaskmail.cli.manager import Operations, Refused, operations
 from flaskmail.cli.principals import (
     PATH,
@@ -45,7 +45,7 @@ KIND = Kind(
 )
 
 
-@click.group(short_help="Make, show, change and delete accounts.")
+@click.group(cls=Group, short_help="Make, show, change and delete accounts.")
 def account() -> None:
     """Accounts: who can sign in and has mail here. Everything works at once in a running server.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json, write_json
+from flaskmail.cli.common import Group, as_json, write_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import (
     Kind,
@@ -37,7 +37,7 @@ KIND = Kind(
 )
 
 
-@click.group(name="api-key", short_help="Keys with which programs manage the server.")
+@click.group(cls=Group, name="api-key", short_help="Keys with which programs manage the server.")
 def api_key() -> None:
     """API keys: with one in FLASKMAIL_KEY a program manages the server through its API, as far as the key's roles and permissions
     go. A key has no mail."""

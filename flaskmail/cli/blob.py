@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from flaskmail.cli.common import Failed
+from flaskmail.cli.common import Failed, Group
 from flaskmail.cli.manager import operations
 
 
-@click.group(short_help="Read the octets of a blob.")
+@click.group(cls=Group, short_help="Read the octets of a blob.")
 def blob() -> None:
     """Blobs: the octets of messages, attachments and uploads. Who reads one is written to the audit log."""
 

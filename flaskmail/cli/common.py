@@ -53,6 +53,17 @@ def at_url() -> bool:
     return bool(click.get_current_context().find_root().params.get("url"))
 
 
+class Group(click.Group):
+    """A group whose list of commands has their first sentences whole, where click cuts them at the end of a line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in --help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(1000)) for name in self.list_commands(ctx)]
+            )
+
+
 class LocalCommand(click.Command):
     """A command that works on the store at hand alone, and says so at a URL. why: a sentence."""
 

@@ -15,6 +15,7 @@ from flaskmail.accounts.authorization import LOCAL
 from flaskmail.accounts.storedsettings import read_state, read_texts, stored_settings
 from flaskmail.cli.common import (
     REFUSED,
+    Group,
     as_json,
     at_url,
     local_command,
@@ -33,7 +34,7 @@ from flaskmail.errors import ConfigError, StoreError
 from flaskmail.policy import plan  # noqa: F401 - adds its checks to the loader's
 
 
-@click.group()
+@click.group(cls=Group, short_help="Check, show, change and explain the settings.")
 def config() -> None:
     """Check, show, change and explain the settings."""
 
@@ -266,7 +267,7 @@ def rollback(revision: int, dry_run: bool, machine: bool) -> None:
         click.echo(f"Secrets stay as they are: {', '.join(said['kept'])}", err=True)
 
 
-@config.command()
+@config.command(short_help="Read the settings file again.")
 @click.option("--dry-run", is_flag=True, help="Only say what is wrong.")
 @as_json
 def reload(dry_run: bool, machine: bool) -> None:

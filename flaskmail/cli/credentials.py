@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flaskmail.cli.common import as_json, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_json, write_table
 from flaskmail.cli.manager import Operations, operations
 from flaskmail.cli.values import Expiry, written
 
@@ -19,7 +19,7 @@ OWN = "/account/credentials"
 OF = "/principal/{name}/credentials"
 
 
-@click.group(short_help="Access tokens, for Bearer authentication.")
+@click.group(cls=Group, short_help="Access tokens, for Bearer authentication.")
 def token() -> None:
     """Access tokens: for clients that sign in with a token (Bearer) instead of the password.
 
@@ -27,7 +27,7 @@ def token() -> None:
     """
 
 
-@click.group(name="app-password", short_help="Passwords for one program each.")
+@click.group(cls=Group, name="app-password", short_help="Passwords for one program each.")
 def app_password() -> None:
     """App passwords: passwords for one program each, which can be ended alone. They reach mail, and nothing of the management.
 

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from flaskmail.accounts.dkim import default_id
-from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
 from flaskmail.cli.domain import a_labels
 from flaskmail.cli.manager import Operations, operations
 
 
-@click.group(short_help="Make, list and delete DKIM keys.")
+@click.group(cls=Group, short_help="Make, list and delete DKIM keys.")
 def dkim() -> None:
     """The keys with which domains sign their mail (DKIM). Private keys are never shown."""
 

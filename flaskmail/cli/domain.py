@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
 
 INCOMPLETE = 1
@@ -22,7 +22,7 @@ def a_labels(name: str) -> str:
         return name
 
 
-@click.group(short_help="Mail domains, and their records in the DNS.")
+@click.group(cls=Group, short_help="Mail domains, and their records in the DNS.")
 def domain() -> None:
     """Mail domains. Making an account makes its domain too."""
 

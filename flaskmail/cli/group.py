@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json
+from flaskmail.cli.common import Group, as_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
@@ -15,7 +15,7 @@ KIND = Kind(
 )
 
 
-@click.group(short_help="Groups of people.")
+@click.group(cls=Group, short_help="Groups of people.")
 def group() -> None:
     """Groups of people, each with an address."""
 

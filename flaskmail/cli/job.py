@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
 from flaskmail.cli.working import awaited, finished
 
 
-@click.group(short_help="See, wait for and stop work in the background.")
+@click.group(cls=Group, short_help="See, wait for and stop work in the background.")
 def job() -> None:
     """See, wait for and stop work in the background, as the management API begins it."""
 

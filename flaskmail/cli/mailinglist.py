@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json
+from flaskmail.cli.common import Group, as_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
@@ -15,7 +15,7 @@ KIND = Kind(
 )
 
 
-@click.group(name="list", short_help="Mailing lists.")
+@click.group(cls=Group, name="list", short_help="Mailing lists.")
 def list_() -> None:
     """Mailing lists: mail for the list goes to everybody on it."""
 

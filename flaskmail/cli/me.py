@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import as_json, url_only, write_fields, write_json
+from flaskmail.cli.common import Group, as_json, url_only, write_fields, write_json
 from flaskmail.cli.manager import Operations, Refused, operations
 from flaskmail.cli.values import password, secret_line
 
@@ -16,7 +16,7 @@ _WHY = "it is about whoever asks, and on the store nobody has signed in."
 _PROOFS = {"currentPassword": "Your present password", "code": "A code of your second factor"}
 
 
-@click.group(short_help="Your own password and second factor.")
+@click.group(cls=Group, short_help="Your own password and second factor.")
 def me() -> None:
     """How you sign in yourself, at a URL: the password and the second factor. `flaskmail app-password` and `flaskmail token` make
     what programs sign in with.

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
 from flaskmail.cli.manager import operations
 from flaskmail.oauth.clients import AUTH_METHODS, CODE, DEVICE, REFRESH
 from flaskmail.oauth.keys import ALGORITHMS
@@ -14,7 +14,7 @@ from flaskmail.oauth.keys import ALGORITHMS
 PATH = "/oauth/client/{id}"
 
 
-@click.group(name="oauth-client", short_help="Applications that may ask people for access.")
+@click.group(cls=Group, name="oauth-client", short_help="Applications that may ask people for access.")
 def oauth_client() -> None:
     """The applications that may ask people for access (OAuth clients)."""
 

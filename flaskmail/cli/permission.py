@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_json, write_table
 from flaskmail.cli.manager import operations
 
 
-@click.group(short_help="What can be granted: permissions, roles, scopes.")
+@click.group(cls=Group, short_help="What can be granted: permissions, roles, scopes.")
 def permission() -> None:
     """What can be granted."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from flaskmail import sockets
-from flaskmail.cli.common import as_json, at_url, opened, write_json
+from flaskmail.cli.common import Group, as_json, at_url, opened, write_json
 from flaskmail.cli.manager import Refused, operations
 from flaskmail.policy.explaining import explain as explanation_of
 from flaskmail.policy.explanation import Explanation, Part, Responsible, Sent
@@ -28,7 +28,7 @@ WANTED = {
 """What a server at a URL refuses by the form alone."""
 
 
-@click.group()
+@click.group(cls=Group, short_help="What the HTTP policy does with a request, and why.")
 def policy() -> None:
     """The HTTP policy: what it does with a request, and why."""
 

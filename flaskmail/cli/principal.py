@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import as_json, write_fields, write_json, write_table
+from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
 from flaskmail.cli.domain import a_labels
 from flaskmail.cli.manager import Operations, operations
 from flaskmail.cli.principals import ABOUT, PATH, confirmed, make, shown, step, tell
@@ -30,7 +30,7 @@ TEXTS = ("name", "description", "quota", "disabled", "expires", "secrets")
 any_type = click.Choice(tuple(ABOUT))
 
 
-@click.group(short_help="Principals of any type, field by field.")
+@click.group(cls=Group, short_help="Principals of any type, field by field.")
 def principal() -> None:
     """Principals: accounts (individual), groups, mailing lists (list), domains, roles and API keys (apiKey), field by field, as
     the management API has them. `flaskmail account`, `group`, `list`, `domain`, `role` and `api-key` are handier.

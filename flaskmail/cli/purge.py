@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flaskmail.cli.common import REFUSED, as_json, opened, write_json
+from flaskmail.cli.common import REFUSED, Group, as_json, opened, write_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.working import at_url, named_accounts, only_name, progress, run_job
 from flaskmail.server import Server
@@ -17,7 +17,7 @@ from flaskmail.upkeep.checking import stored_accounts
 _NAMES = {"throttle": "counts of wrong passwords", "leftovers": "leftovers of accounts"}
 
 
-@click.group(short_help="Take away what nobody needs any more.")
+@click.group(cls=Group, short_help="Take away what nobody needs any more.")
 def purge() -> None:
     """Take away now what nobody needs any more. The server may be running."""
 
@@ -26,7 +26,7 @@ def purge() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @as_json
 def blob(names: tuple[str, ...], machine: bool) -> None:
-    """Remove uploads that nothing has referred to for a day, of the accounts NAME... or of all."""
+    """Remove uploads that nothing has referred to for a day. Without NAME those of all accounts."""
     if at_url():
         name = only_name(names)
         path, parts = ("/store/purge/blob", ()) if name is None else ("/store/purge/blob/{account}", (name,))

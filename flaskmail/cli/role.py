@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flaskmail.cli.common import as_json
+from flaskmail.cli.common import Group, as_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import (
     Kind,
@@ -33,7 +33,7 @@ KIND = Kind(
 )
 
 
-@click.group(short_help="Roles: permissions under one name.")
+@click.group(cls=Group, short_help="Roles: permissions under one name.")
 def role() -> None:
     """Roles of your own: permissions under one name. `flaskmail permission list` shows the built-in ones, user, domain-admin and
     admin, which cannot be changed."""
