@@ -27,12 +27,15 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WaitingDevice:
-    """What a device asks for. user_code: as it shows it; client: who asks; scopes: what for; expires: seconds since 1970."""
+    """What a device asks for. user_code: as it shows it; client: who asks; scopes: what for; created, expires: seconds since 1970;
+    address: from where it asked, "" when not known."""
 
     user_code: str = field(repr=False)
     client: str
     scopes: tuple[str, ...]
     expires: float
+    created: float = 0.0
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class OAuthDevices:
     def __init__(self, database: Database, tokens: OAuthTokens, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._tokens, self._clock = database, tokens, clock
 
-    def begin(self, client: Client, scopes: tuple[str, ...], seconds: int) -> DeviceCodes:
-        """New codes. Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the
+    def begin(self, client: Client, scopes: tuple[str, ...], seconds: int, address: str = "") -> DeviceCodes:
+        """New codes. seconds: for which they are good; address: from where the device asks, "" when not known. Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the
         client is gone."""
         code, now = new_token(DEVICE_PREFIX), self._clock()
         with self._database.write() as execute:
@@ -76,9 +79,18 @@ class OAuthDevices:
             while True:
                 user_code = make_user_code(secrets.choice)
                 made = execute(
-                    "INSERT INTO oauth_device(hash, user_code, client, scope, status, expires, interval, polled)"
-                    " VALUES(?,?,?,?,'pending',?,?,0) ON CONFLICT DO NOTHING RETURNING 1",
-                    (digest(code), _hashed(user_code), client.id, scope_text(scopes), now + seconds, INTERVAL),
+                    "INSERT INTO oauth_device(hash, user_code, client, scope, status, address, created, expires, interval,"
+                    " polled) VALUES(?,?,?,?,'pending',?,?,?,?,0) ON CONFLICT DO NOTHING RETURNING 1",
+                    (
+                        digest(code),
+                        _hashed(user_code),
+                        client.id,
+                        scope_text(scopes),
+                        address,
+                        now,
+                        now + seconds,
+                        INTERVAL,
+                    ),
                 )
                 if made:
                     return DeviceCodes(code, user_code, seconds, INTERVAL)
@@ -89,10 +101,10 @@ class OAuthDevices:
         if user_code is None:
             return None
         row = self._database.row(
-            "SELECT client, scope, expires FROM oauth_device WHERE user_code=? AND status='pending' AND expires>?",
+            "SELECT client, scope, expires, created, address FROM oauth_device WHERE user_code=? AND status='pending' AND expires>?",
             (_hashed(user_code), self._clock()),
         )
-        return None if row is None else WaitingDevice(user_code, row[0], parse_scope(row[1]), row[2])
+        return None if row is None else WaitingDevice(user_code, row[0], parse_scope(row[1]), *row[2:])
 
     def answer(self, request: WaitingDevice, approval: Approval | None) -> bool:
         """Records what the user said; None for no. False when the request is over or was answered meanwhile. Raises UnknownName

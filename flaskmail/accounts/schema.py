@@ -208,6 +208,8 @@ CONTROL = (
         client TEXT NOT NULL REFERENCES oauth_client(id) ON DELETE CASCADE,
         scope TEXT NOT NULL,
         status TEXT NOT NULL,
+        address TEXT NOT NULL,
+        created REAL NOT NULL,
         expires REAL NOT NULL,
         interval INTEGER NOT NULL,
         polled REAL NOT NULL,

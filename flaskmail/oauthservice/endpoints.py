@@ -133,7 +133,9 @@ class Endpoints:
         form, client = self._enter(incoming)
         check_grant_type(client, parties.DEVICE)
         scopes = grantable(parse_scope(form.get("scope")), self._offer().scopes, client.scopes, self._default())
-        codes = self._get_directory().oauth_devices.begin(client, scopes, self._settings.expiry.user_code)
+        codes = self._get_directory().oauth_devices.begin(
+            client, scopes, self._settings.expiry.user_code, incoming.address
+        )
         page = incoming.issuer + DEVICE_PAGE
         return {
             "device_code": codes.device_code,

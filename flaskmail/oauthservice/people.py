@@ -42,12 +42,14 @@ def is_usable(issuer: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Device:
     """A device that waits for its user's answer. user_code: as it shows it; client: what runs on it; scopes: what it asks for;
-    expires: seconds since 1970."""
+    created, expires: seconds since 1970; address: from where it asked, "" when not known."""
 
     user_code: str = field(repr=False)
     client: Client
     scopes: tuple[str, ...]
     expires: float
+    created: float = 0.0
+    address: str = ""
 
     @property
     def waiting(self) -> WaitingDevice:
@@ -133,7 +135,7 @@ class People:
         client = None if found is None else directory.oauth_clients.find(found.client)
         if found is None or client is None:
             return None
-        return Device(found.user_code, client, found.scopes, found.expires)
+        return Device(found.user_code, client, found.scopes, found.expires, found.created, found.address)
 
     def approve_device(
         self,

@@ -364,11 +364,12 @@ def poll(directory: Directory, code: str, client: Client) -> str:
 
 
 def test_a_device_is_let_in_once(timed, ann, client, clock):
-    codes = timed.oauth_devices.begin(client, SCOPES, 1800)
+    codes = timed.oauth_devices.begin(client, SCOPES, 1800, "192.0.2.7")
     assert poll(timed, codes.device_code, client) == "authorization_pending"
     found = timed.oauth_devices.find(codes.user_code.lower())
     assert found is not None
     assert (found.client, found.scopes) == ("app", SCOPES)
+    assert (found.address, found.created) == ("192.0.2.7", clock.now)
     assert timed.oauth_devices.answer(found, Approval(ann.id, "app", SCOPES[:1], 900, ("pwd",)))
     assert timed.oauth_devices.find(codes.user_code) is None
     assert not timed.oauth_devices.answer(found, None)

@@ -279,7 +279,7 @@ class TestAuthorize:
 class TestDevice:
     @pytest.fixture
     def codes(self, made: MadeServer, client: Client) -> DeviceCodes:
-        return made.server.directory.oauth_devices.begin(client, (MAIL,), 600)
+        return made.server.directory.oauth_devices.begin(client, (MAIL,), 600, "192.0.2.7")
 
     def status(self, made: MadeServer) -> list[str]:
         return [row[0] for row in made.server.directory._database.rows("SELECT status FROM oauth_device")]
@@ -287,6 +287,8 @@ class TestDevice:
     def test_somebody_looks_and_allows_it(self, made: MadeServer, alice: Person, codes: DeviceCodes) -> None:
         alice.get("/device")
         page = alice.send("/device", user_code=codes.user_code.lower().replace("-", " "))
+        assert "192.0.2.7" in page.text
+        assert "It asked at" in page.text
         assert page.status_code == 200
         for shown in (codes.user_code, "Deluxe", "Read, change and delete your mail.", ALICE, "Good until"):
             assert shown in page.text
