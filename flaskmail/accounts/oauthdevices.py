@@ -27,8 +27,8 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WaitingDevice:
-    """What a device asks for. user_code: as it shows it; client: who asks; scopes: what for; created, expires: seconds since 1970;
-    address: from where it asked, "" when not known."""
+    """What a device asks for. user_code: as it shows it; client: who asks; scopes: what for; created, expires: seconds since
+    1970; address: from where it asked, "" when not known."""
 
     user_code: str = field(repr=False)
     client: str
@@ -62,8 +62,9 @@ class OAuthDevices:
         self._database, self._tokens, self._clock = database, tokens, clock
 
     def begin(self, client: Client, scopes: tuple[str, ...], seconds: int, address: str = "") -> DeviceCodes:
-        """New codes. seconds: for which they are good; address: from where the device asks, "" when not known. Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the
-        client is gone."""
+        """New codes. seconds: for which they are good; address: from where the device asks, "" when not known.
+
+        Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the client is gone."""
         code, now = new_token(DEVICE_PREFIX), self._clock()
         with self._database.write() as execute:
             execute("DELETE FROM oauth_device WHERE expires<=?", (now,))
@@ -101,7 +102,8 @@ class OAuthDevices:
         if user_code is None:
             return None
         row = self._database.row(
-            "SELECT client, scope, expires, created, address FROM oauth_device WHERE user_code=? AND status='pending' AND expires>?",
+            "SELECT client, scope, expires, created, address FROM oauth_device"
+            " WHERE user_code=? AND status='pending' AND expires>?",
             (_hashed(user_code), self._clock()),
         )
         return None if row is None else WaitingDevice(user_code, row[0], parse_scope(row[1]), *row[2:])
