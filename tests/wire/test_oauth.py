@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -213,6 +214,41 @@ def test_authlib_signs_in_refreshes_introspects_and_revokes(site, ann):
             "active": False
         }
         assert session.get(f"{site.issuer}/.well-known/jmap").status_code == 401
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_jmap_clients_of_others_work_with_the_token(site, ann, monkeypatch):
+    jmapc = pytest.importorskip("jmapc", reason="jmapc is not installed: pip install -e '.[test]'")
+    methods = pytest.importorskip("jmapc.methods")
+    # The variable wins over what a session is told.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(site.authority))
+    with site.session() as session:
+        token = signed_in(site, ann, session)["access_token"]
+    client = jmapc.Client.create_with_api_token(site.issuer.removeprefix("https://"), token)
+    try:
+        mailboxes = client.request(methods.MailboxGet(ids=None)).data
+        assert "inbox" in {one.role for one in mailboxes}
+        made = client.request(methods.MailboxSet(create={"m": jmapc.Mailbox(name="Made with a token")}))
+        assert made.created["m"].id
+    finally:
+        client.requests_session.close()
+
+    node = NODE / "node_modules" / "jmap-jam"
+    if shutil.which("node") is None or not node.exists():
+        pytest.skip("jmap-jam is not installed: npm ci --prefix tests/wire/node")
+    done = subprocess.run(
+        ["node", "jam.mjs", f"{site.issuer}/.well-known/jmap", token],
+        cwd=NODE,
+        env=os.environ | {"NODE_EXTRA_CA_CERTS": str(site.authority)},
+        input=b"From: ann@example.net\r\nSubject: token\r\n\r\nA quokka sends its regards.\r\n",
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    seen = json.loads(done.stdout)
+    assert seen["username"] == "ann@example.org"
+    assert seen["found"]
+    assert seen["flagged"]
 
 
 def test_authlib_with_a_public_client_on_the_loopback_interface(site, ann):
