@@ -39,7 +39,16 @@ EVIL = [
     {"X-Original-URL": f"/{MARK}", "X-Rewrite-URL": f"/{MARK}"},
     {"Referer": f"https://{MARK}.example/", "Origin": f"https://{MARK}.example"},
 ]
-MALFORMED = ["a b", f"x@{MARK}.example", f"{MARK}.example/path", f"{MARK}.example:x", "[::1", f"{MARK} ,b", "[v1.x]", "\\"]
+MALFORMED = [
+    "a b",
+    f"x@{MARK}.example",
+    f"{MARK}.example/path",
+    f"{MARK}.example:x",
+    "[::1",
+    f"{MARK} ,b",
+    "[v1.x]",
+    "\\",
+]
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +110,10 @@ def test_no_answer_of_any_route_holds_it(made: MadeServer, evil: dict[str, str],
         assert "localhost" not in shown(reply) or path == "/api/openapi.json", (method, path, shown(reply))
         location = reply.header("Location")
         # A path of its own, or the configured base.
-        assert location is None or location.startswith((f"{BASE}/", "https://app.example/cb?")) or (
-            location.startswith("/") and not location.startswith("//")
+        assert (
+            location is None
+            or location.startswith((f"{BASE}/", "https://app.example/cb?"))
+            or (location.startswith("/") and not location.startswith("//"))
         ), (method, path, location)
 
 
@@ -120,7 +131,14 @@ def test_nor_do_pages_of_who_is_signed_in(made: MadeServer, evil: dict[str, str]
 
 @pytest.mark.parametrize("host", MALFORMED)
 def test_what_is_no_host_is_400(made: MadeServer, host: str) -> None:
-    for path in ("/jmap/session", "/login", "/.well-known/openid-configuration", "/api/principal", "/nowhere", "/authorize"):
+    for path in (
+        "/jmap/session",
+        "/login",
+        "/.well-known/openid-configuration",
+        "/api/principal",
+        "/nowhere",
+        "/authorize",
+    ):
         reply = made.client.get(path, environ_overrides={"HTTP_HOST": host})
         assert reply.status_code == 400, path
         assert MARK not in reply.text
@@ -128,6 +146,11 @@ def test_what_is_no_host_is_400(made: MadeServer, host: str) -> None:
 
 def test_without_a_configured_url_it_is_not_taken_from_the_client_either() -> None:
     with make_server(config='[lookup.default]\nhostname = "mail.example.org"\n') as made:
-        for path in ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/login", "/account"):
+        for path in (
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server",
+            "/login",
+            "/account",
+        ):
             for evil in EVIL:
                 assert MARK not in shown(made.send("GET", path, evil, b"")), path

@@ -63,7 +63,9 @@ def structs(kind: Any) -> Iterator[inspect.StructType]:
             left += [field.type for field in one.fields]
         for name in ("types", "item_type", "item_types", "value_type", "type"):
             found = getattr(one, name, None)
-            left += [inner for inner in (found if isinstance(found, tuple) else (found,)) if isinstance(inner, inspect.Type)]
+            left += [
+                inner for inner in (found if isinstance(found, tuple) else (found,)) if isinstance(inner, inspect.Type)
+            ]
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -125,7 +125,9 @@ def test_every_route_with_every_scope(world: World, scope: str) -> None:
     for rule in made.app.url_map.iter_rules():
         if rule.rule not in TOKEN or rule.rule.startswith("/api/"):
             continue
-        path = rule.rule.replace("<account_id>", admin.id).replace("<blob_id>", "B0").replace("<flaskmail_name:name>", "x")
+        path = (
+            rule.rule.replace("<account_id>", admin.id).replace("<blob_id>", "B0").replace("<flaskmail_name:name>", "x")
+        )
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             body = b'{"using":[],"methodCalls":[]}' if rule.rule == "/jmap/" else b""
             reply = made.send(method, path, headers, body)

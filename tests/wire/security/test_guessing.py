@@ -1,0 +1,179 @@
+"""Guessing against two workers: passwords, codes of a second factor, codes of devices, client secrets, tokens. Counts are shared by
+the workers and outlive a restart, and nobody can keep an owner out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from flaskmail.accounts.directory import Directory
+from flaskmail.oauth.clients import GRANT_TYPES, Client
+from flaskmail.testing import PASSWORD, LiveServer, Reply, basic, live_server
+
+from ..conftest import ROOT, START
+from ..test_pages import Browser
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+HOME = "192.0.2.1"
+CONFIG = """
+[server.http]
+use-x-forwarded = true
+[server.http.rate-limit]
+anonymous = "100/1h"
+account = false
+"""
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-Proto": "https"}
+MOST = 12
+"""Tries that may be looked at: ten, and what becomes free meanwhile."""
+
+
+class Seen(LiveServer):
+    """The server, as a proxy's client at an address sees it."""
+
+    def __init__(self, live: LiveServer, address: str) -> None:
+        super().__init__(live.folder, live.process, live.port, None)
+        self.address = address
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        return super().send(method, path, {"X-Forwarded-For": self.address, **headers}, body)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guessing")
+
+
+@pytest.fixture(scope="module")
+def live(folder: Path) -> Iterator[LiveServer]:
+    with live_server(CONFIG, folder=folder, arguments=START, python_path=ROOT) as server:
+        for name in (ANN, BOB):
+            done = server.cli("account", "create", name, "--password-stdin", input=PASSWORD + "\n")
+            assert done.returncode == 0, done
+        yield server
+
+
+def guess(live: LiveServer, address: str, name: str, password: str = "wrong") -> Reply:
+    return Seen(live, address).send("GET", "/jmap/session", {"Authorization": basic(name, password)}, b"")
+
+
+def test_200_wrong_passwords_from_one_address(live: LiveServer) -> None:
+    got: list[Reply] = []
+
+    def some() -> None:
+        got.extend(guess(live, "198.51.100.1", f"nobody{number}@example.org") for number in range(50))
+
+    threads = [threading.Thread(target=some) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = [reply.status for reply in got]
+    assert len(statuses) == 200
+    assert set(statuses) == {401, 429}
+    assert 10 <= statuses.count(401) <= MOST
+    assert all(int(reply.header("Retry-After") or "0") > 0 for reply in got if reply.status == 429)
+    # The pages count with the same.
+    assert Browser(Seen(live, "198.51.100.1")).sign_in("somebody@example.org", "wrong").status == 429
+
+
+def test_20_addresses_on_one_account_do_not_keep_its_owner_out(live: LiveServer) -> None:
+    assert guess(live, HOME, BOB, PASSWORD).status == 200
+    statuses = [guess(live, f"198.51.{100 + number}.7", BOB).status for number in range(20) for _ in range(3)]
+    assert 10 <= statuses.count(401) <= MOST
+    assert set(statuses) == {401, 429}
+    # From elsewhere not even the right one is looked at; at home it is, in every worker and on the pages.
+    assert guess(live, "198.51.100.99", BOB, PASSWORD).status == 429
+    for _ in range(8):
+        assert guess(live, HOME, BOB, PASSWORD).status == 200
+    assert Browser(Seen(live, HOME)).sign_in(BOB).status == 303
+
+
+def test_codes_of_a_second_factor(live: LiveServer) -> None:
+    directory = Directory(live.folder / "data")
+    ann = directory.principals.get(ANN)
+    directory.second_factors.enrol(ann)
+    with directory._database.write() as execute:
+        execute("UPDATE totp SET since=1 WHERE principal=?", (ann.id,))
+    statuses = []
+    for number in range(12):
+        browser = Browser(Seen(live, "192.0.2.77"))
+        assert browser.sign_in(ANN).status == 303
+        browser.get("/login")
+        statuses.append(browser.send("/login/code", code=f"{number:06}").status)
+    directory.close()
+    assert 3 <= statuses.count(422) <= 5
+    assert statuses[-1] == 429
+    assert int(browser.page.header("Retry-After") or "0") > 0
+
+
+def test_codes_of_devices(live: LiveServer) -> None:
+    browser = Browser(Seen(live, HOME))
+    assert browser.sign_in(BOB).status == 303
+    statuses = []
+    for number in range(16):
+        browser.get("/device")
+        statuses.append(browser.send("/device", user_code=f"BCDF-GHJ{'BCDFGHJKLMNPQRST'[number]}").status)
+    assert 10 <= statuses.count(422) <= MOST
+    assert set(statuses) == {422, 429}
+
+
+def test_secrets_of_clients(live: LiveServer) -> None:
+    directory = Directory(live.folder / "data")
+    _, secret = directory.oauth_clients.add(Client("web", "Web", (), GRANT_TYPES, "client_secret_basic"))
+    directory.close()
+    body = urlencode({"grant_type": "refresh_token", "refresh_token": "x"}).encode()
+
+    def tried(address: str, given: str) -> Reply:
+        return Seen(live, address).send("POST", "/auth/token", FORM | {"Authorization": basic("web", given)}, body)
+
+    got = [tried("198.51.100.40", f"fms_{number}") for number in range(30)]
+    statuses = [reply.status for reply in got]
+    assert 10 <= statuses.count(401) <= MOST
+    assert set(statuses) == {401, 429}
+    assert secret is not None
+    # Its owner, elsewhere, does not notice.
+    assert tried("198.51.100.41", secret).json()["error"] == "invalid_grant"
+
+
+def test_tokens(live: LiveServer) -> None:
+    stranger = Seen(live, "198.51.100.50")
+    wrong = [
+        stranger.send("GET", "/jmap/session", {"Authorization": f"Bearer fmt_{number}"}, b"").status
+        for number in range(110)
+    ]
+    assert wrong[:98] == [401] * 98
+    assert 100 <= wrong.count(401) <= 102
+    assert wrong[-1] == 429
+    directory = Directory(live.folder / "data")
+    _, token = directory.tokens.create(directory.principals.get(BOB))
+    directory.close()
+    right = {"Authorization": f"Bearer {token}"}
+    assert {stranger.send("GET", "/jmap/session", right, b"").status for _ in range(8)} == {200}
+
+
+def test_counts_outlive_a_restart(live: LiveServer) -> None:
+    # The last of this module: it ends the server that the others asked.
+    for number in range(14):
+        guess(live, "198.51.100.60", f"late{number}@example.org")
+    live.stop()
+    with live_server(CONFIG, folder=live.folder, arguments=START, python_path=ROOT) as again:
+        assert guess(again, "198.51.100.60", "other@example.org").status == 429
+        assert guess(again, "198.51.100.99", BOB, PASSWORD).status == 429
+        assert guess(again, HOME, BOB, PASSWORD).status == 200
+        stranger = Seen(again, "198.51.100.50")
+        assert stranger.send("GET", "/jmap/session", {"Authorization": "Bearer fmt_x"}, b"").status == 429
+        browser = Browser(Seen(again, "192.0.2.77"))
+        assert browser.sign_in(ANN).status == 303
+        browser.get("/login")
+        assert browser.send("/login/code", code="000000").status == 429
+        browser = Browser(Seen(again, HOME))
+        assert browser.sign_in(BOB).status == 303
+        browser.get("/device")
+        assert browser.send("/device", user_code="BCDF-GHJK").status == 429
+        body = b"grant_type=refresh_token&refresh_token=x"
+        sent = FORM | {"Authorization": basic("web", "fms_wrong")}
+        assert Seen(again, "198.51.100.40").send("POST", "/auth/token", sent, body).status == 429
