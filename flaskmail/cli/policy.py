@@ -19,13 +19,12 @@ from flaskmail.policy.question import BadQuestion, Question, asked
 HINTS = {"url": "URL", "headers": "-H", "peer": "--peer", "listener": "--listener", "method": "--method"}
 """Where each part of a question stands on the command line."""
 WANTED = {
-    "url": "wanted is a path such as /jmap/, or http:// or https:// with a host",
-    "headers": "wanted is 'NAME: VALUE'",
-    "peer": "wanted is an IP address, or unix",
-    "listener": "wanted is the id of a listener",
-    "method": "wanted is a method such as GET",
+    "url": "{url!r} is neither an http(s) URL nor a path",
+    "headers": "a header field is wanted: NAME: VALUE",
+    "peer": "{peer!r} is neither an IP address nor unix",
+    "method": "{method!r} is no method",
 }
-"""What a server at a URL refuses by the form alone."""
+"""What is wrong with what a server at a URL refuses by its form alone."""
 
 
 @click.group(cls=Group, short_help="What the HTTP policy does with a request, and why.")
@@ -75,9 +74,9 @@ def explain(
                 told = manager.call("POST", "/policy/explain", body=body)
             except Refused as error:
                 member = str(error.problem.get("member", "")).partition("[")[0]
-                if error.status != 400 or member not in HINTS:
+                if error.status != 400 or member not in WANTED:
                     raise
-                raise click.BadParameter(WANTED[member], param_hint=HINTS[member]) from None
+                raise click.BadParameter(WANTED[member].format(**body), param_hint=HINTS[member]) from None
         if machine:
             write_json(told)
             return
