@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from notes import Label, Note
 
+from flaskmail.accounts.principals import Principal
 from flaskmail.hookspecs import hookimpl
 from flaskmail.jmap.context import AccountAccess, Context
 from flaskmail.jmap.datatype import DataType
@@ -58,7 +59,7 @@ class Tenant:
         """The method responses."""
         body = {"using": list(self.server.engine.capabilities), "methodCalls": calls, **more}
         context = self.context()
-        context.blob_finders = self.server.context_for(_NOBODY).blob_finders
+        context.blob_finders = self.server.context_for(NOBODY).blob_finders
         answer = self.server.engine.handle(context, json.dumps(body).encode(), "s")
         responses: list[list[Any]] = json.loads(answer)["methodResponses"]
         return responses
@@ -83,14 +84,8 @@ class Tenant:
         return found
 
 
-class _Nobody:
-    admin, id, name, quota = True, "nobody", "nobody", None
-
-    def __hash__(self) -> int:
-        return 0
-
-
-_NOBODY: Any = _Nobody()
+NOBODY = Principal("nobody", "nobody", "", admin=True, disabled=False, quota=None, created="2024-01-01T00:00:00Z")
+"""One who has no mail."""
 
 _numbers = itertools.count()
 

@@ -13,7 +13,7 @@ from flaskmail.errors import RequestError
 from flaskmail.jmap.storage import Json
 from flaskmail.server import Server
 
-from .conftest import Tenant
+from .conftest import NOBODY, Tenant
 
 CORE = "urn:ietf:params:jmap:core"
 
@@ -281,14 +281,8 @@ def test_time_that_runs_out_within_a_call_leaves_nothing_behind(
 
 
 def test_a_client_has_thirty_seconds(server: Server) -> None:
-    context = server.context_for(_somebody())
+    context = server.context_for(NOBODY)
     assert 0 < context.deadline - time.monotonic() <= 30
-
-
-def _somebody() -> Any:
-    from .conftest import _NOBODY
-
-    return _NOBODY
 
 
 def test_a_body_in_base64_is_decoded_no_further_than_asked(fresh: Callable[..., Tenant]) -> None:
