@@ -8,19 +8,42 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from flaskmail.accounts.drafts import Absent
 from flaskmail.accounts.faults import NameTaken
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import conflict, exists, invalid
+from flaskmail.management.shapes import LABEL, PORT, V6
+from flaskmail.oauth import redirects
 from flaskmail.oauth.clients import CODE, DEVICE, REFRESH, AuthMethod, Client
 from flaskmail.oauth.errors import OAuthError
-from flaskmail.oauth.registration import check_client
+from flaskmail.oauth.registration import MAX_NAME, MAX_REDIRECTS, check_client
 
 resource = Resource("oauth", "The applications that may ask people for access (OAuth clients).")
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 Algorithm = Literal["RS256", "ES256"]
-Uri = Annotated[str, Meta(max_length=2000)]
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+
+# What flaskmail.oauth.redirects and .registration accept, as the document tells it.
+_CHARACTER = r"(?:[!$&-;=?-Z\[\]_a-z~]|%[0-9A-Fa-f]{2})"
+_PLACE = rf"//(?:{LABEL}(?:\.{LABEL})*\.?|\[(?:{V6})\])(?::{PORT})?(?:[/?]{_CHARACTER}*)?"
+_LOOPBACK = rf"//(?:127\.0\.0\.1|\[::1\]|localhost)(?::{PORT})?(?:[/?]{_CHARACTER}*)?"
+_OWN = rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:(?:{_PLACE}|(?!//){_CHARACTER}*)"
+_PRINTED = r"[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202f\u2066-\u2069\ufeff]"
+
+Redirect = Annotated[
+    str,
+    Meta(
+        max_length=redirects.MAX_URI,
+        description="https; of a native client also http on the loopback interface, or a scheme like com.example.app.",
+        extra_json_schema={"pattern": f"^(?:https:{_PLACE}|http:{_LOOPBACK}|{_OWN})$"},
+    ),
+]
+Uri = Annotated[
+    str,
+    Meta(max_length=redirects.MAX_URI, description="https.", extra_json_schema={"pattern": f"^(?:https:{_PLACE})?$"}),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, extra_json_schema={"pattern": f"^{_PRINTED}*$"})]
+Scopes = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(min_length=1, max_length=50)]
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,100}$", description="By default a random one.")]
 
 
@@ -62,11 +85,11 @@ class NewClient(Members):
 
     name: Name
     id: Id | None = None
-    redirect_uris: Annotated[list[Uri], Meta(max_length=20)] = []
+    redirect_uris: Annotated[list[Redirect], Meta(max_length=MAX_REDIRECTS)] = []
     grant_types: Annotated[list[GrantType], Meta(min_length=1, max_length=3)] | UnsetType = UNSET
     auth_method: AuthMethod = "none"
     native: bool = False
-    scopes: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=50)] | None = None
+    scopes: Scopes | None = None
     id_token_alg: Algorithm = "RS256"
     uri: Uri = ""
     policy_uri: Uri = ""
@@ -77,11 +100,11 @@ class ChangedClient(Members):
     """What changes; what is not there stays. renewSecret: gives a confidential client another secret in place of the old."""
 
     name: Name | UnsetType = UNSET
-    redirect_uris: Annotated[list[Uri], Meta(max_length=20)] | UnsetType = UNSET
+    redirect_uris: Annotated[list[Redirect], Meta(max_length=MAX_REDIRECTS)] | UnsetType = UNSET
     grant_types: Annotated[list[GrantType], Meta(min_length=1, max_length=3)] | UnsetType = UNSET
     auth_method: AuthMethod | UnsetType = UNSET
     native: bool | UnsetType = UNSET
-    scopes: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=50)] | UnsetType | None = UNSET
+    scopes: Scopes | UnsetType | None = UNSET
     id_token_alg: Algorithm | UnsetType = UNSET
     uri: Uri | UnsetType = UNSET
     policy_uri: Uri | UnsetType = UNSET
@@ -125,12 +148,27 @@ _MEMBERS = {
 }
 
 
+_ALONE = ("client_name", "client_uri", "policy_uri", "tos_uri")
+"""Members that are right or wrong whatever the others say."""
+
+
 def _checked(call: Call, client: Client) -> Client:
+    offer = call.server.oauth.offer
+    unknown = {*(client.scopes or ())} - {*offer.scopes}
+    if unknown:
+        raise Absent("scopes", "scope", min(unknown))
+    for uri in client.redirect_uris:
+        wrong = redirects.mistake(uri, native=True)
+        if wrong is not None:
+            raise invalid("redirectUris", wrong)
     try:
-        check_client(client, call.server.oauth.offer)
+        check_client(client, offer)
     except OAuthError as error:
         name, _, expected = (error.description or "").partition(": ")
-        raise invalid(_MEMBERS.get(name, name), expected or "another value") from None
+        member, expected = _MEMBERS.get(name, name), expected or "another value"
+        if name in _ALONE:
+            raise invalid(member, expected) from None
+        raise conflict(f"{member}: {expected}.", member=member, expected=expected) from None
     return client
 
 
@@ -162,7 +200,10 @@ def clients(call: Call, query: ClientQuery) -> Listing[ClientInfo]:
     permissions=("oauth-client-create",),
     body=NewClient,
     answer=MadeClient,
-    refuses={409: "There is a client of that id."},
+    refuses={
+        404: "There is no such scope.",
+        409: "There is a client of that id, or the members do not fit together.",
+    },
     example={
         "name": "Webmail",
         "redirectUris": ["https://webmail.example.org/back"],
@@ -216,7 +257,10 @@ def client(call: Call, id: str) -> ClientInfo:
     permissions=("oauth-client-update",),
     body=ChangedClient,
     answer=MadeClient,
-    refuses={409: "A public client has no secret to renew."},
+    refuses={
+        404: "There is no such client, or scope.",
+        409: "The members do not fit together, or a public client has no secret to renew.",
+    },
     example={"name": "Our webmail"},
 )
 def update(call: Call, id: str, body: ChangedClient) -> MadeClient:

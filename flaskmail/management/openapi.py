@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -64,6 +65,23 @@ REASONS = {
     503: "The server cannot do this now.",
 }
 """Why a status comes back, where the operation says nothing more special."""
+
+PARAMETERS: Mapping[str, tuple[str, str]] = {
+    "principal": ("A name, or an id.", "alice@example.org"),
+    "domain": ("The name of a domain.", "example.org"),
+    "records": ("The name of a domain.", "example.org"),
+    "zone": ("The name of a domain.", "example.org"),
+    "check": ("The name of a domain.", "example.org"),
+    "dkim": ("The id of a key.", "rsa-example.org"),
+    "client": ("The id of a client.", "webmail"),
+    "credentials": ("The id of a credential, as the list has it.", "t0123456789abcdef"),
+    "settings": ("The key of a setting.", "account.quota"),
+    "reindex": ("The name or id of an account.", "bob@example.org"),
+    "blob": ("The name or id of an account.", "bob@example.org"),
+    "blobs": ("The SHA-256 of the octets in hex, or a blobId.", hashlib.sha256(b"").hexdigest()),
+    "jobs": ("The id of a job.", "0123456789abcdef"),
+}
+"""By what stands before a parameter in the path: what it is, and an example."""
 
 
 def statuses(operation: Operation) -> Mapping[int, str]:
@@ -165,8 +183,18 @@ def _success(one: Operation, of: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_path(one: Operation) -> Iterator[dict[str, Any]]:
+    parts = one.path.split("/")
     for name in one.parameters:
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        told, example = PARAMETERS[parts[parts.index(f"{{{name}}}") - 1]]
+        schema = {"type": "string", "minLength": 1}
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": told,
+            "schema": schema,
+            "example": example,
+        }
 
 
 def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:

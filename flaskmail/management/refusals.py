@@ -53,8 +53,8 @@ def changed(detail: str) -> RequestError:
 
 
 def unsupported(detail: str) -> RequestError:
-    """This server cannot do what the old API could."""
-    return RequestError(400, detail, extra={"error": "unsupported", "details": detail})
+    """This server is not set up for it."""
+    return RequestError(409, detail, extra={"error": "unsupported", "details": detail})
 
 
 def of_directory(error: DirectoryError) -> RequestError:

@@ -14,9 +14,10 @@ def _shaped(pattern: str, **more: Any) -> Meta:
     return Meta(extra_json_schema={"pattern": f"^{pattern}$"}, **more)
 
 
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+"""A part of a host name (RFC 1123 section 2.1)."""
 _ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_ADDRESS = rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}"
+_ADDRESS = rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{LABEL}\.)*(?![0-9]+$){LABEL}"
 _PLAIN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _PRINTED = r"[^\x00-\x1f\x7f]"
 
@@ -24,10 +25,11 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _GROUP = "[0-9A-Fa-f]{1,4}"
 _SHORT = "|".join(rf"(?:{_GROUP}:){{{before}}}(?::{_GROUP}){{1,{7 - before}}}" for before in range(1, 7))
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}(?:/(?:3[0-2]|[12]?[0-9]))?"
-_IPV6 = (
-    rf"(?:(?:{_GROUP}:){{7}}{_GROUP}|{_SHORT}|(?:{_GROUP}:){{1,7}}:|:(?::{_GROUP}){{1,7}}|::)"
-    "(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?"
-)
+V6 = rf"(?:{_GROUP}:){{7}}{_GROUP}|{_SHORT}|(?:{_GROUP}:){{1,7}}:|:(?::{_GROUP}){{1,7}}|::"
+"""An IPv6 address (RFC 4291 section 2.2)."""
+PORT = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+"""The number of a port."""
+_IPV6 = f"(?:{V6})(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?"
 
 Address = Annotated[str, _shaped(_ADDRESS, min_length=3, max_length=254, description="An address: name@domain.")]
 Plain = Annotated[

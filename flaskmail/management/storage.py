@@ -112,7 +112,7 @@ def verify(call: Call, query: VerifyQuery) -> JobInfo:
     permissions=("backup",),
     answer=JobInfo,
     status=202,
-    refuses={400: "The setting storage.backup-path names no folder.", 409: _RUNNING},
+    refuses={409: "The setting storage.backup-path names no folder, or a job of this kind runs already."},
 )
 def backup(call: Call) -> JobInfo:
     """Make a backup while the server works.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flaskmail.accounts.directory import Directory
-from flaskmail.errors import StoreError
+from flaskmail.errors import AccountMissing, StoreError
 from flaskmail.jmap.storage import Store
 from flaskmail.upkeep.progress import Tell, silent
 
@@ -22,6 +22,9 @@ def purge_blobs(
         tell(number, len(accounts), name)
         try:
             removed += store.sweep(id, older_than)
+        except AccountMissing:
+            # Deleted meanwhile, with everything that it had.
+            continue
         except StoreError as error:
             failed.append((name, str(error)))
     tell(len(accounts), len(accounts), "")

@@ -34,20 +34,23 @@ def test_a_device(admin: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "member"),
+    ("wrong", "member", "status"),
     [
-        ({"redirectUris": ["http://webmail.example.org/"]}, "redirectUris"),
-        ({"redirectUris": ["javascript:alert(1)"]}, "redirectUris"),
-        ({"redirectUris": []} | {"grantTypes": ["authorization_code"]}, "redirectUris"),
-        ({"scopes": ["everything"]}, "scopes"),
-        ({"uri": "ftp://example.org"}, "uri"),
-        ({"isAdmin": True}, "isAdmin"),
-        ({"grantTypes": ["password"]}, "grantTypes[0]"),
+        ({"redirectUris": ["http://webmail.example.org/"]}, "redirectUris", 400),
+        ({"redirectUris": ["javascript:alert(1)"]}, "redirectUris", 400),
+        ({"redirectUris": ["http://localhost/"]}, "redirectUris", 409),
+        ({"redirectUris": []} | {"grantTypes": ["authorization_code"]}, "redirectUris", 409),
+        ({"scopes": ["everything"]}, "scopes", 404),
+        ({"scopes": []}, "scopes", 400),
+        ({"uri": "ftp://example.org"}, "uri", 400),
+        ({"name": "a\u202eb"}, "name", 400),
+        ({"isAdmin": True}, "isAdmin", 400),
+        ({"grantTypes": ["password"]}, "grantTypes[0]", 400),
     ],
 )
-def test_clients_that_are_refused(admin: Any, wrong: dict[str, Any], member: str) -> None:
+def test_clients_that_are_refused(admin: Any, wrong: dict[str, Any], member: str, status: int) -> None:
     said = admin("POST", "/oauth/client", WEBMAIL | wrong)
-    assert (said.status, said.json["member"]) == (400, member), said
+    assert (said.status, said.json["member"]) == (status, member), said
     assert admin("GET", "/oauth/client").data["total"] == 0
 
 

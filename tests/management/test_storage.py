@@ -110,7 +110,7 @@ def test_a_backup_needs_a_folder(made: MadeServer) -> None:
         hashed = other.server.directory.passwords.hash(PASSWORD)
         other.server.directory.principals.set_password("admin", hashed)
         said = Manager(other, basic("admin"))("POST", "/store/backup")
-        assert (said.status, "storage.backup-path" in said.json["detail"]) == (400, True)
+        assert (said.status, "storage.backup-path" in said.json["detail"]) == (409, True)
         assert said.json["error"] == "unsupported"
 
 

@@ -59,10 +59,18 @@ def footprint(store: SqliteStore, account_id: str) -> int:
         raise AccountMissing(f"there is no account {account_id}") from None
 
 
+def _mark(folder: Path) -> int:
+    """The file by which copying and removing keep out of each other's way. AccountMissing when the account was deleted."""
+    try:
+        return os.open(folder / "copying", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise AccountMissing(f"there is no account {folder.name}") from None
+
+
 @contextmanager
 def _shared(folder: Path) -> Iterator[None]:
     """Keeps every file of the account's blobs in its place meanwhile."""
-    handle = os.open(folder / "copying", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _mark(folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
@@ -73,7 +81,7 @@ def _shared(folder: Path) -> Iterator[None]:
 @contextmanager
 def lone(folder: Path) -> Iterator[bool]:
     """Whether nobody copies the account and nobody will within the block: then files may be removed."""
-    handle = os.open(folder / "copying", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _mark(folder)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from notes import note
 
-from flaskmail.errors import OverQuota, StoreError
+from flaskmail.errors import AccountMissing, OverQuota, StoreError
 from flaskmail.store.sqlite import SqliteStore
+from flaskmail.store.sqlite.sweeping import sweep_files
+from flaskmail.upkeep import purge_blobs
 
 DAY = 24 * 3600
 
@@ -245,3 +247,12 @@ def test_an_upload_over_quota_takes_the_room_of_what_nobody_refers_to(
     with pytest.raises(OverQuota):
         store.put_blob("a1", b"m" * size, size, quota=quota)
     assert store.verify("a1") == []
+
+
+def test_an_account_that_was_deleted_meanwhile_is_no_failure(store: SqliteStore, blobs: list[str]) -> None:
+    store.create_account("gone")
+    store.delete_account("gone")
+    # Its rows were looked at before that, its files are after it.
+    with pytest.raises(AccountMissing):
+        sweep_files(store, "gone", 0)
+    assert purge_blobs(store, [("gone", "gone@example.org"), ("a1", "ann@example.org")]) == (0, [])

@@ -2,44 +2,136 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flaskmail.testing import LiveServer, live_server
+from flaskmail.testing import PASSWORD, LiveServer, basic, live_server
+
+from .conftest import Client
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+BOB = "bob@example.org"
 CONFIG = """
 [server]
 limit-request-line = 8190
+[server.http]
+allowed-endpoint = "200"
+[lookup.default]
+hostname = "mail.example.org"
+[dns]
+resolver = ["127.0.0.1:9"]
+timeout = 1
+[authentication]
+basic = true
+# Wrong passwords are tried by the hundred.
+fail-rate = "1000000/1m"
+[authentication.password]
+# The one who asks changes his own password with few of those that are made up.
+min-length = 128
+[storage]
+backup-path = "backups"
 """
+"""What the file sets cannot be changed over the API: nothing here locks the one who asks out."""
+
+NEVER = {
+    # Nothing that anybody makes up is the id of these; test_operations.py has them.
+    "DELETE /api/principal/{name}/credentials/{id}",
+    "GET /api/store/blobs/{hash}",
+}
+"""Operations of which no success is expected."""
+
+
+@contextmanager
+def tended(live: LiveServer) -> Iterator[Client]:
+    """A client of the administrator; what the configuration of schemathesis names is there, and made again when it is deleted."""
+    done = live.cli("account", "set-password", "admin", "--password-stdin", input=PASSWORD + "\n")
+    assert done.returncode == 0, done
+    admin = Client(live, basic("admin"))
+    admin.data("POST", "/api/domain/example.org")
+    admin.data("POST", "/api/dkim", {"domain": "example.org", "algorithm": "Ed25519", "id": "rsa-example.org"})
+    over = threading.Event()
+
+    def tend() -> None:
+        while not over.is_set():
+            admin("POST", "/api/domain/example.org")
+            admin("POST", "/api/principal", {"type": "individual", "name": BOB, "secrets": [PASSWORD]})
+            over.wait(0.5)
+
+    gardener = threading.Thread(target=tend)
+    gardener.start()
+    try:
+        yield admin
+    finally:
+        over.set()
+        gardener.join()
 
 
 def run(live: LiveServer, folder: Path, seconds: int) -> None:
-    made = live.cli("account", "create", "fuzz@example.org", "--password-stdin", input="correct horse battery\n")
-    assert made.returncode == 0, made
-    live.cli("account", "set-password", "admin", "--password-stdin", input="correct horse battery\n")
+    report = folder / "report.ndjson"
     command = [
         *(sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"),
         *("--config-file", str(HERE / "schemathesis.toml"), "run", f"http://127.0.0.1:{live.port}/api/openapi.json"),
-        *("--auth", "admin:correct horse battery", "--checks", "all", "--max-time", str(seconds)),
+        *("--auth", f"admin:{PASSWORD}", "--checks", "all", "--max-time", str(seconds)),
         *("--continue-on-failure", "--output-truncate", "true", "--request-timeout", "30"),
+        *("--report", "ndjson", "--report-ndjson-path", str(report)),
     ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds * 3 + 120)
+    with tended(live) as admin:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds * 3 + 120)
+        assert admin("GET", "/api/whoami").status == 200
+        declared = operations(admin("GET", "/api/openapi.json").json)
     lines = [line[:500] for line in done.stdout.splitlines() if line.strip()]
     assert done.returncode == 0, "\n".join(lines[-300:]) + done.stderr[-2000:]
     assert "Traceback" not in live.log(), live.log()[-4000:]
+    seen = answers(report)
+    blind = {name for name in declared - NEVER if not any(200 <= status < 300 for status in seen[name])}
+    assert not blind, {name: seen[name] for name in blind}
+    told = sum((seen[name] for name in declared), Counter())
+    # Every second request is wrong on purpose.
+    assert sum(told[status] for status in (200, 202)) > sum(told.values()) / 4, told
+    assert not [status for status in told if status >= 500], told
+
+
+def operations(document: Any) -> set[str]:
+    return {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+
+
+def answers(report: Path) -> dict[str, Counter[int]]:
+    """How often each status came back, by method and path."""
+    found: dict[str, Counter[int]] = {}
+    with report.open(encoding="utf-8") as lines:
+        for line in lines:
+            recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder")
+            for id, interaction in (recorder or {}).get("interactions", {}).items():
+                case = recorder["cases"][id]["value"]
+                if interaction["response"] is not None:
+                    name = f"{case['method']} {case['path']}"
+                    found.setdefault(name, Counter())[interaction["response"]["status_code"]] += 1
+    return found
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[LiveServer]:
+    (folder / "backups").mkdir()
+    with live_server(CONFIG, folder=folder, python_path=ROOT) as live:
+        yield live
 
 
 def test_two_minutes(tmp_path: Path) -> None:
-    with live_server(CONFIG, folder=tmp_path, python_path=ROOT) as live:
+    with serving(tmp_path) as live:
         run(live, tmp_path, 110)
 
 
 @pytest.mark.long
 def test_ten_minutes(tmp_path: Path) -> None:
-    with live_server(CONFIG, folder=tmp_path, python_path=ROOT) as live:
+    with serving(tmp_path) as live:
         run(live, tmp_path, 600)
