@@ -38,7 +38,7 @@ class Size(click.ParamType[int]):
 
 
 class Expiry(click.ParamType[int]):
-    """A time to come: a duration (12h, 30d) or a date (2027-01-31), as seconds since 1970."""
+    """A time to come: a duration (12h, 30d) or a date (2027-01-31, 2027-01-31T12:00:00Z), as seconds since 1970."""
 
     name = "when"
 
@@ -55,11 +55,14 @@ class Expiry(click.ParamType[int]):
 
 
 def moment(text: str, now: float) -> int | None:
-    """Seconds since 1970 of a duration from ``now``, or of a date: the end of that day, UTC; None when it is neither."""
+    """Seconds since 1970 of a duration from ``now``, of a date: the end of that day, UTC, or of a date with a time as the API tells
+    it; None when it is none of them."""
     duration = re.fullmatch(r"([0-9]{1,6})\s*([smhdw])", text.strip())
     if duration:
         return int(now) + int(duration[1]) * _UNITS[duration[2]]
     try:
+        if "T" in text:
+            return int(datetime.strptime(text.strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
         day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
         return int((day + timedelta(days=1)).timestamp())
     except (ValueError, OverflowError):

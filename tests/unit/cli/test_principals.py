@@ -84,6 +84,8 @@ def test_roles_and_keys(flaskmail: Command, told: Told) -> None:
     assert key["expires"] is not None
     assert key["secret"] not in json.dumps(told("api-key", "list"))
     assert "secret" not in told("api-key", "show", "watch")
+    assert told("api-key", "set-expiry", "watch", "2099-12-31T12:00:00Z")["expires"] == "2099-12-31T12:00:00Z"
+    assert told("api-key", "set-expiry", "watch", "2099-12-31")["expires"] == "2100-01-01T00:00:00Z"
     assert told("api-key", "set-expiry", "watch", "never")["expires"] is None
     assert told("api-key", "add-network", "watch", "198.51.100.1")["allowedNetworks"][1:] == ["198.51.100.1/32"]
     # Everywhere again.
