@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import apsw
 
+from flaskmail.durable import sync_file
 from flaskmail.errors import StoreError
 
 Row = tuple[Any, ...]
@@ -143,11 +144,7 @@ class Database:
             finally:
                 source.close()
             # VACUUM INTO writes with synchronous = OFF.
-            handle = os.open(target, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            sync_file(target)
         except (OSError, apsw.Error) as error:
             raise StoreError(f"{self.path} cannot be copied: {error}") from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 from flaskmail.accounts.database import Database
 from flaskmail.accounts.keyfile import NAME as KEY
+from flaskmail.durable import write_file
 from flaskmail.errors import StoreError
 
 MARGIN = 86400
@@ -36,11 +36,7 @@ def copy_directory(database: Database, data: Path, target: Path) -> list[str]:
     except OSError as error:
         raise StoreError(f"{data / KEY} cannot be read: {error.strerror}") from error
     try:
-        handle = os.open(target / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(target / KEY, key)
     except OSError as error:
         raise StoreError(f"{target / KEY} cannot be written: {error.strerror}") from error
     return [*names, KEY]

@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from flaskmail.durable import sync_folder, write_file
 from flaskmail.errors import StoreError
 
 NAME = "secret.key"
@@ -32,21 +33,13 @@ def read_key(data: Path) -> bytes:
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_OCTETS))
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(temporary, secrets.token_bytes(_OCTETS))
         try:
             # Never replaces the key of a process that was faster.
             os.link(temporary, path)
         except FileExistsError:
             pass
     finally:
-        temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)

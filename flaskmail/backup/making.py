@@ -18,8 +18,9 @@ import msgspec
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.principals import Principal
-from flaskmail.backup.files import make_folder, sync_file, sync_folder, unfinished, write_file
+from flaskmail.backup.files import unfinished
 from flaskmail.backup.manifest import FORMAT, MANIFEST, SETTINGS, SUMS, BackupError, CopiedAccount, Manifest
+from flaskmail.durable import make_folder, sync_file, sync_folder, write_file
 from flaskmail.errors import AccountMissing, StoreDamaged
 from flaskmail.jmap.storage import Store
 from flaskmail.upkeep import Tell, silent

@@ -7,7 +7,6 @@ begun again by the same command.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flaskmail.backup.files import locked, make_folder, sync_folder
 from flaskmail.backup.manifest import SETTINGS, BackupError, Listed, Manifest, read_manifest, read_sums
+from flaskmail.durable import copy_file, locked, make_folder, sync_folder
 from flaskmail.upkeep import Tell, Verified, silent
 
 _STAGE = ".restoring"
-_CHUNK = 1024 * 1024
 _MOST = 20
 
 Check = Callable[[Path], Verified]
@@ -106,27 +104,12 @@ def _copy(source: Path, stage: Path, listed: list[Listed], manifest: Manifest, t
             damaged.append(f"{one.path} is gone")
             continue
         done += size
-        if found != one.sha256:
+        if found.hex() != one.sha256:
             damaged.append(f"{one.path} has changed")
         tell(done, max(done, manifest.octets), one.path)
     for folder in sorted(folders, reverse=True):
         sync_folder(folder)
     return damaged
-
-
-def copy_file(source: Path, target: Path) -> tuple[str, int]:
-    """Copies to a new file (0600), durably; the SHA-256 in hex and the number of the octets. OSError as it comes."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as read:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as write:
-            while chunk := read.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                write.write(chunk)
-            write.flush()
-            os.fdatasync(handle)
-    return digest.hexdigest(), size
 
 
 def _settle(stage: Path, data: Path) -> None:

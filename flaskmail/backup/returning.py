@@ -8,9 +8,8 @@ from pathlib import Path
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, Secret
-from flaskmail.backup.files import make_folder, sync_folder
 from flaskmail.backup.manifest import BackupError, Listed, read_manifest, read_sums
-from flaskmail.backup.restoring import copy_file
+from flaskmail.durable import copy_file, make_folder, sync_folder
 from flaskmail.jmap.storage import Store
 from flaskmail.upkeep import Tell, silent
 
@@ -87,6 +86,6 @@ def _copy(source: Path, one: Listed, target: Path) -> int:
         found, size = copy_file(source / one.path, target)
     except OSError as error:
         raise BackupError(f"{one.path} cannot be copied from the backup {source}: {error.strerror}") from error
-    if found != one.sha256:
+    if found.hex() != one.sha256:
         raise BackupError(f"the backup {source} is damaged: {one.path} has changed")
     return size

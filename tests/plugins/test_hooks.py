@@ -219,7 +219,9 @@ def test_hook_register_blueprints_has_plain_names_to_itself() -> None:
     class Plain:
         @hookimpl
         def register_blueprints(self) -> Any:
-            return [(Blueprint(name, __name__), f"/{name}") for name in ("pages", "oauth", "management", "doctor", "api")]
+            return [
+                (Blueprint(name, __name__), f"/{name}") for name in ("pages", "oauth", "management", "doctor", "api")
+            ]
 
     with make_server(plugins=[Plain()]) as made:
         assert get(made, "/login").status == 200

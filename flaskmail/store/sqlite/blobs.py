@@ -15,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
+from flaskmail.durable import make_folder, sync_folder
 from flaskmail.errors import StoreDamaged, StoreError
 
 INSIDE = 128 * 1024
@@ -25,24 +26,6 @@ _CHUNK = 1024 * 1024
 def blob_id(salt: bytes, sha: bytes) -> str:
     """The account's own name for octets: it tells nothing to those who have the octets but not the salt."""
     return "g" + b32encode(hashlib.blake2b(sha, key=salt, digest_size=20).digest()).decode("ascii").lower()
-
-
-def make_folder(path: Path) -> None:
-    """A folder for the owner only, whatever the umask; fine when it is there."""
-    try:
-        path.mkdir(0o700)
-    except FileExistsError:
-        return
-    path.chmod(0o700)
-
-
-def sync_folder(path: Path) -> None:
-    """Makes the entries of a folder durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Incoming:

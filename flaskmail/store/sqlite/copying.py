@@ -8,7 +8,6 @@ files are removed only by whoever has it alone (:func:`lone`). The kernel frees 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +16,16 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from flaskmail.durable import alone, copy_file, make_folder, sync_file, sync_folder
 from flaskmail.errors import AccountMissing, StoreDamaged, StoreError
 from flaskmail.jmap.storage import CopiedFile
-from flaskmail.store.sqlite.blobs import BlobFiles, hash_file, make_folder, sync_folder
+from flaskmail.store.sqlite.blobs import BlobFiles, hash_file
 from flaskmail.store.sqlite.connections import Connection, translated
 from flaskmail.store.sqlite.plan import Database
 
 if TYPE_CHECKING:
     from flaskmail.store.sqlite.store import SqliteStore
 
-_CHUNK = 1024 * 1024
 _BATCH = 500
 
 
@@ -83,12 +82,7 @@ def lone(folder: Path) -> Iterator[bool]:
     """Whether nobody copies the account and nobody will within the block: then files may be removed."""
     handle = _mark(folder)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield alone(handle)
     finally:
         os.close(handle)
 
@@ -112,11 +106,7 @@ def copy_database(db: Database, target: Path) -> None:
     finally:
         copy.close(True)
     # VACUUM INTO writes with synchronous = OFF.
-    handle = os.open(target, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_file(target)
 
 
 def _copy_files(source: BlobFiles, snapshot: Path, target: BlobFiles) -> Iterator[CopiedFile]:
@@ -126,7 +116,7 @@ def _copy_files(source: BlobFiles, snapshot: Path, target: BlobFiles) -> Iterato
         problem = ""
         try:
             folders |= _make_folders(path.parent, target.folder)
-            found, copied = _copy_file(source.path(sha), path)
+            found, copied = copy_file(source.path(sha), path)
             if (found, copied) != (sha, size):
                 problem = f"the file {path.name} of a blob is not what was written"
         except FileNotFoundError:
@@ -169,18 +159,3 @@ def _make_folders(folder: Path, top: Path) -> set[Path]:
         make_folder(folder.parent)
         make_folder(folder)
     return {top, folder.parent, folder}
-
-
-def _copy_file(source: Path, target: Path) -> tuple[bytes, int]:
-    """Copies a file durably; the hash and the number of what was written."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as read:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as write:
-            while chunk := read.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                write.write(chunk)
-            write.flush()
-            os.fdatasync(handle)
-    return digest.digest(), size

@@ -14,11 +14,12 @@ from typing import BinaryIO
 
 import apsw
 
+from flaskmail.durable import make_folder, sync_folder
 from flaskmail.errors import AccountMissing, OverQuota, StoreError
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.storage import CopiedFile, Finding
 from flaskmail.store.sqlite import migrations
-from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, make_folder, sync_folder
+from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming
 from flaskmail.store.sqlite.connections import PAGE_SIZE, Connection, Pool, require_sqlite, translated
 from flaskmail.store.sqlite.copying import copy_account, footprint
 from flaskmail.store.sqlite.grouping import Group
