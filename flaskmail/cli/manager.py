@@ -69,13 +69,31 @@ class Operations:
         with ``_`` for ``-``; None, "" and False are left out, lists are joined with commas."""
         status, self.headers, pieces = self._send(method, path, parts, query, body, match)
         octets = b"".join(pieces)
+        if not 200 <= status < 300:
+            raise self._refused(status, octets)
         try:
-            found = json.loads(octets) if octets else {}
+            found = json.loads(octets) if octets else {"data": None}
+            return found["data"]
+        except (ValueError, TypeError, KeyError):
+            raise self._stranger(status) from None
+
+    def _refused(self, status: int, octets: bytes) -> Refused:
+        where = self._manager.where
+        if 300 <= status < 400:
+            return Refused(status, {"detail": f"there is a redirect {where}, to {self.headers.get('location', '')}"})
+        try:
+            problem = json.loads(octets)
         except ValueError:
-            raise Refused(status, {"detail": f"what answered {self._manager.where} is no flaskmail"}) from None
-        if not 200 <= status < 300 or not isinstance(found, dict):
-            raise Refused(status, found if isinstance(found, dict) else {})
-        return found.get("data")
+            return self._stranger(status)
+        if not isinstance(problem, dict):
+            return self._stranger(status)
+        if status == 404 and "item" not in problem:
+            # What operations do not find has a name.
+            return Refused(status, problem | {"detail": f"there is no management API {where}: is the URL right?"})
+        return Refused(status, problem)
+
+    def _stranger(self, status: int) -> Refused:
+        return Refused(status, {"detail": f"what answered {self._manager.where}, with {status}, is no flaskmail"})
 
     @contextmanager
     def stream(self, path: str, *parts: str, **query: Any) -> Iterator[Iterable[bytes]]:
@@ -83,11 +101,7 @@ class Operations:
         status, self.headers, pieces = self._send("GET", path, parts, query)
         try:
             if not 200 <= status < 300:
-                try:
-                    problem = json.loads(b"".join(pieces))
-                except ValueError:
-                    problem = {}
-                raise Refused(status, problem if isinstance(problem, dict) else {})
+                raise self._refused(status, b"".join(pieces))
             yield pieces
         finally:
             close = getattr(pieces, "close", None)

@@ -173,6 +173,9 @@ def add_switches(group: click.Group, kind: Kind, out: str, again: str) -> None:
         switch(name, False, machine)
 
 
+_SEVERAL = {"address": "addresses", "external": "addresses elsewhere"}
+
+
 def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, example: str) -> None:
     """Adds ``add-WORD`` and ``remove-WORD`` for a field that is a list. told: a sentence; example: of an item."""
 
@@ -183,8 +186,9 @@ def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, 
             tell(found, f"{kind.noun[:1].upper()}{kind.noun[1:]} {found['name']}: {field} = {left}", machine)
 
     item = word.upper()
+    several = _SEVERAL.get(word, f"{word}s")
 
-    @group.command(name=f"add-{word}", short_help=f"Add to the {field} of the {kind.noun} NAME.")
+    @group.command(name=f"add-{word}", short_help=f"Add {several} to the {kind.noun} NAME.")
     @click.argument("name")
     @click.argument("items_", nargs=-1, required=True, metavar=f"{item}...")
     @as_json
@@ -193,7 +197,7 @@ def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, 
 
     add.help = f"{told}\n\nExample: flaskmail {group.name} add-{word} {example}"
 
-    @group.command(name=f"remove-{word}", short_help=f"Take from the {field} of the {kind.noun} NAME.")
+    @group.command(name=f"remove-{word}", short_help=f"Take {several} from the {kind.noun} NAME.")
     @click.argument("name")
     @click.argument("items_", nargs=-1, required=True, metavar=f"{item}...")
     @as_json

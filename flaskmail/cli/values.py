@@ -55,7 +55,7 @@ class Expiry(click.ParamType[int]):
 
 
 def moment(text: str, now: float) -> int | None:
-    """Seconds since 1970 of a duration from ``now``, of a date: the end of that day, UTC, or of a date with a time as the API tells
+    """Seconds since 1970 of a duration from ``now``, a date (the end of that day, UTC), or a date with a time as the API tells
     it; None when it is none of them."""
     duration = re.fullmatch(r"([0-9]{1,6})\s*([smhdw])", text.strip())
     if duration:

@@ -93,7 +93,9 @@ def test_commands_that_pages_name_exist(page: str) -> None:
     ):
         if first not in COMMANDS:
             # Plugins bring commands of their own; networks is that of plugins/cdn_networks.py.
-            assert first == "networks" or page in ("docs/plugins.md", "docs/writing-a-plugin.md", "docs/hooks.md"), first
+            assert first == "networks" or page in ("docs/plugins.md", "docs/writing-a-plugin.md", "docs/hooks.md"), (
+                first
+            )
             continue
         command = TREE[(first,)]
         if second and isinstance(command, click.Group):
