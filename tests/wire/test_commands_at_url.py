@@ -362,7 +362,7 @@ def test_the_log_is_followed(live: LiveServer, tmp_path: Path, asked: set[tuple[
         assert {"timestamp", "level", "event", "event_id"} <= set(event)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.communicate(timeout=20)
     assert process.returncode == 0
     asked.add(("logs.live", "logs"))
 
