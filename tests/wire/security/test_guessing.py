@@ -1,5 +1,6 @@
-"""Guessing against two workers: passwords, codes of a second factor, codes of devices, client secrets, tokens. Counts are shared by
-the workers and outlive a restart, and nobody can keep an owner out."""
+"""Guessing against two workers: passwords, codes of a second factor, codes of devices, client secrets, tokens.
+
+Counts are shared by the workers and outlive a restart, and nobody can keep an owner out."""
 
 from __future__ import annotations
 
@@ -25,6 +26,9 @@ use-x-forwarded = true
 [server.http.rate-limit]
 anonymous = "100/1h"
 account = false
+[authentication.argon2]
+memory = 8192
+time-cost = 1
 """
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-Proto": "https"}
 MOST = 12

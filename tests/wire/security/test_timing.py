@@ -1,0 +1,90 @@
+"""Neither an answer nor the time that it takes tells whether an account exists."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+from visiting import forms
+
+from flaskmail.accounts.directory import Directory
+from flaskmail.testing import LiveServer, Reply, basic, live_server
+
+from ..conftest import ROOT, START
+from ..test_pages import FORM, Browser, ranks
+
+ANN, OUT, CAREFUL, EMPTY = (f"{name}@example.org" for name in ("annabel", "disable", "careful", "nobodys"))
+NAMES = ("unknown@example.org", ANN, OUT, CAREFUL, EMPTY)
+"""Nobody's; a usual one; a disabled one; one with a second factor; one that has no password. All as long."""
+CONFIG = "[server]\nworkers = 1\n[authentication]\nfail-rate = '100000/1m'\n"
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("timing")
+    with live_server(CONFIG, folder=folder, arguments=START, python_path=ROOT) as server:
+        for name in NAMES[1:]:
+            server.account(name)
+        directory = Directory(folder / "data")
+        careful = directory.principals.get(CAREFUL)
+        directory.second_factors.enrol(careful)
+        with directory._database.write() as execute:
+            execute("UPDATE totp SET since=1 WHERE principal=?", (careful.id,))
+            execute("UPDATE principal SET password='' WHERE name=?", (EMPTY,))
+        directory.principals.set_disabled(OUT, True)
+        directory.close()
+        yield server
+
+
+def over_basic(live: LiveServer) -> Callable[[str], Reply]:
+    return lambda name: live.send("GET", "/jmap/session", {"Authorization": basic(name, "wrong password")}, b"")
+
+
+def over_pages(live: LiveServer) -> Callable[[str], Reply]:
+    browser = Browser(live)
+    browser.get("/login")
+    [form] = forms(browser.page.body.decode())
+
+    def sign_in(name: str) -> Reply:
+        fields = urlencode(form.fields | {"name": name, "password": "wrong password"})
+        return browser.ask("POST", "/login", FORM, fields.encode())
+
+    return sign_in
+
+
+WAYS = {"basic": over_basic, "pages": over_pages}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_answers_are_the_same(live: LiveServer, way: str) -> None:
+    ask = WAYS[way](live)
+
+    def told(name: str) -> object:
+        reply = ask(name)
+        headers = [(key, value) for key, value in reply.headers if key not in ("Date", "Content-Length")]
+        return reply.status, headers, reply.body.replace(name.encode(), b"NAME")
+
+    wanted = told(NAMES[0])
+    assert [told(name) == wanted for name in NAMES] == [True] * len(NAMES)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", WAYS)
+def test_the_time_is_the_same(live: LiveServer, way: str) -> None:
+    ask, took = WAYS[way](live), {name: [] for name in NAMES}
+    for number in range(410 * len(NAMES)):
+        name = NAMES[number % len(NAMES)]
+        began = time.perf_counter()
+        ask(name)
+        took[name].append(time.perf_counter() - began)
+    # The first few warm the server up.
+    samples = {name: values[10:] for name, values in took.items()}
+    unknown = samples.pop(NAMES[0])
+    middle = statistics.median(unknown)
+    for name, values in samples.items():
+        assert abs(statistics.median(values) - middle) / middle <= 0.05, name
+    # p > 0.01 for two sides, of the one kind that everybody would look for.
+    assert ranks(samples[ANN], unknown) < 2.576
