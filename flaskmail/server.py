@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 
-import msgspec
-
-from flaskmail import builtin
 from flaskmail.accounts.authentication import parse_basic
 from flaskmail.accounts.authorization import Access, lacking
 from flaskmail.accounts.directory import Directory
@@ -27,51 +20,27 @@ from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.passwords import make_password
 from flaskmail.accounts.principals import Principal, new_account_id
-from flaskmail.accounts.scopes import CORE, capabilities_within
 from flaskmail.config import Settings
 from flaskmail.config.loading import CHECKS, Check
-from flaskmail.datatypes import core, mail
 from flaskmail.errors import FlaskmailError, Problem, RequestError, StoreError
 from flaskmail.hookspecs import Credentials, Denied, Event
-from flaskmail.jmap.context import REQUEST_SECONDS, AccountAccess, Context, Limits
+from flaskmail.jmap.context import AccountAccess, Context, Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
-from flaskmail.jmap.method import Capability
-from flaskmail.jmap.session import session_object
 from flaskmail.jmap.storage import Store
 from flaskmail.jobs import Jobs
 from flaskmail.livesettings import InForce, LiveSettings
 from flaskmail.logs.happened import happened, is_wanted
 from flaskmail.oauthservice import OAuthService
-from flaskmail.plugins import HookFailed, Plugins, ask, gather, load_plugins, start
+from flaskmail.parts import Parts
+from flaskmail.plugins import HookFailed, Plugins, start
 from flaskmail.plugins.loading import misnamed
-from flaskmail.sessions import SessionExtras
+from flaskmail.process import Process, Session, StoreMaker, sqlite_store
 
 log = logging.getLogger("flaskmail.plugins")
 
-BUILT_IN = (core, mail)
-
 LOOK = 0.3
 """Seconds after which a process that gets requests looks whether the settings have changed."""
-
-
-StoreMaker = Callable[[Path, Sequence[DataType]], Store]
-"""Makes the store once the data types are known; the path is the data folder."""
-
-
-def sqlite_store(root: Path, types: Sequence[DataType]) -> Store:
-    """The store of a server that nobody gave another one."""
-    from flaskmail.store.sqlite import SqliteStore
-
-    return SqliteStore(root, types)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The session object (RFC 8620 section 2) as it is sent. state: its ``state``."""
-
-    body: bytes
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,101 +49,6 @@ class NewAccount:
 
     principal: Principal
     domain: str | None
-
-
-class _Parts:
-    """What is known from the code alone, and the same in every process: plugins, data types, methods, capabilities."""
-
-    def __init__(self, server: Server, settings: Settings, plugins: Iterable[object], installed: bool) -> None:
-        self.plugins = load_plugins(
-            builtin.PLUGINS,
-            settings.plugins.paths,
-            plugins,
-            installed=installed,
-            disabled=settings.plugins.disabled,
-            configured=settings.plugins.options,
-        )
-        own = [kind for module in BUILT_IN for kind in module.types()]
-        self.types = [*own, *(kind() for kind in gather(self.plugins, "jmap_datatypes", server=server))]
-        self.methods = [method for module in BUILT_IN for method in module.METHODS]
-        self.methods += gather(self.plugins, "jmap_methods", server=server)
-        self.capabilities = [capability for module in BUILT_IN for capability in module.CAPABILITIES]
-        known = {capability.urn for capability in self.capabilities}
-        silent: set[str] = set()
-        for urn in (*(kind.capability for kind in self.types), *(method.capability for method in self.methods)):
-            # A capability that only a plugin names has nothing to say of itself.
-            if urn not in known:
-                known.add(urn)
-                silent.add(urn)
-                self.capabilities.append(Capability(urn, lambda limits: {}, lambda account, limits: {}))
-        self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
-        self.session_extras = SessionExtras(self.plugins, silent)
-        self.authenticate = ask(self.plugins, "authenticate")
-        self.authorize = ask(self.plugins, "authorize")
-        self.observe = ask(self.plugins, "observe")
-
-    def engine(self, settings: Settings) -> Engine:
-        """The engine with the limits of these settings. ConfigError when the parts do not fit together."""
-        limits = Limits(**settings.limits())
-        return Engine(self.types, self.methods, self.capabilities, limits, settings.jmap.strict_using)
-
-
-class _Process:
-    """What a process holds; made at first use, and anew after a fork."""
-
-    def __init__(self, server: Server, parts: _Parts, settings: Settings, make_store: StoreMaker) -> None:
-        self._server, self._parts, self._extras = server, parts, parts.session_extras
-        self.pid = os.getpid()
-        self.ready = False
-        self.blob_finders = parts.blob_finders
-        self._take(settings)
-        self.directory = Directory(settings.storage.path, settings.authentication)
-        self.store = make_store(settings.storage.path, parts.types)
-
-    def _take(self, settings: Settings) -> None:
-        self.settings = settings
-        self.engine = self._parts.engine(settings)
-        self.limits = self.engine.limits
-        self.types = self.engine.types
-        self.jobs = Jobs(settings.storage.path)
-        self.accounts = lru_cache(maxsize=10_000)(self._accounts)
-        self.session = lru_cache(maxsize=1000)(self._session)
-
-    def renewed(self, settings: Settings) -> _Process:
-        """The same open things with other settings; whoever holds this one goes on with the old."""
-        fresh = copy.copy(self)
-        fresh._take(settings)
-        return fresh
-
-    def _accounts(self, principal: Principal) -> Mapping[str, AccountAccess]:
-        if not principal.has_mail:
-            return MappingProxyType({})
-        quota = self.settings.account.quota if principal.quota is None else principal.quota
-        return MappingProxyType({principal.id: AccountAccess(principal.id, principal.name, quota=quota)})
-
-    def allowed(self, principal: Principal) -> frozenset[str] | None:
-        """The JMAP capabilities that the principal's grant lets it use; None for all. RequestError 403 when there is none."""
-        scopes = principal.grant.scopes
-        if scopes is None:
-            return None
-        allowed = capabilities_within(scopes, self.engine.capabilities.keys())
-        if not allowed:
-            # RFC 6750 section 3.1.
-            challenge = f'Bearer realm="flaskmail", error="insufficient_scope", scope="{CORE}"'
-            raise RequestError(
-                403,
-                "This credential has no scope for JMAP.",
-                extra={"scope": CORE},
-                headers={"WWW-Authenticate": challenge},
-            )
-        return allowed
-
-    def _session(self, principal: Principal, base_url: str) -> Session:
-        accounts = self.accounts(principal)
-        complete = self._extras.of(self._server, principal, accounts)
-        allowed = self.allowed(principal)
-        found = session_object(self.engine, principal.name, accounts, base_url, complete, allowed)
-        return Session(msgspec.json.encode(found), found["state"])
 
 
 class Server:
@@ -200,14 +74,14 @@ class Server:
     ) -> None:
         self._live, self._make_store = LiveSettings(settings), store
         self._lock = threading.RLock()
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._checks: list[Check] = [self._misnamed]
         self._replaced: set[Check] = set()
         self._renewals: list[Callable[[], object]] = []
         self._looking = threading.RLock()
         self._look_at = 0.0
         self._looked_at: object = None
-        self._parts = _Parts(self, self.settings, plugins, installed)
+        self._parts = Parts(self, self.settings, plugins, installed)
         self._oauth = OAuthService(
             lambda: self.directory, lambda: self.settings, lambda: tuple(self.engine.capabilities)
         )
@@ -215,13 +89,13 @@ class Server:
         self._parts.engine(self.settings)
 
     @property
-    def _now(self) -> _Process:
+    def _now(self) -> Process:
         process = self._process
         if process is None or process.pid != os.getpid() or not process.ready:
             with self._lock:
                 process = self._process
                 if process is None or process.pid != os.getpid():
-                    process = self._process = _Process(self, self._parts, self.settings, self._make_store)
+                    process = self._process = Process(self, self._parts, self.settings, self._make_store)
                     try:
                         # A plugin may use the server already, so this thread finds the process where it will be.
                         start(self._parts.plugins, self)
@@ -456,19 +330,7 @@ class Server:
 
     def context_for(self, principal: Principal) -> Context:
         """The context of one request of this principal."""
-        return self._context(self._now, principal)
-
-    def _context(self, now: _Process, principal: Principal) -> Context:
-        return Context(
-            store=now.store,
-            types=now.types,
-            limits=now.limits,
-            accounts=now.accounts(principal),
-            username=principal.name,
-            blob_finders=now.blob_finders,
-            deadline=monotonic() + REQUEST_SECONDS,
-            capabilities=now.allowed(principal),
-        )
+        return self._now.context(principal)
 
     def session(self, principal: Principal, base_url: str) -> Session:
         """The principal's session object. base_url: what its URLs begin with, without a final slash."""
@@ -477,7 +339,7 @@ class Server:
     def handle(self, principal: Principal, body: bytes, base_url: str) -> bytes:
         """Answers one API request (RFC 8620 section 3.3) with the JSON of its response. Raises RequestError."""
         now = self._now
-        return now.engine.handle(self._context(now, principal), body, now.session(principal, base_url).state)
+        return now.engine.handle(now.context(principal), body, now.session(principal, base_url).state)
 
     # ---- administration
     def create_account(
@@ -526,27 +388,11 @@ class Server:
             return
         self.store.create_account(id)
         try:
-            self._found(id, name, quota)
+            self._now.begin_mail(id, name, quota)
             yield id
         except BaseException:
             self.store.delete_account(id)
             raise
-
-    def _found(self, id: str, name: str, quota: int | None) -> None:
-        now = self._now
-        access = AccountAccess(id, name, quota=quota)
-        context = Context(
-            store=now.store,
-            types=now.types,
-            limits=now.limits,
-            accounts={id: access},
-            username=name,
-            account=access,
-            blob_finders=now.blob_finders,
-        )
-        with now.store.write(id) as txn:
-            for kind in now.types.values():
-                kind.account_made(context, txn)
 
     def delete_account(self, name: str) -> Principal:
         """Removes an account and everything in it; its credentials end first. Raises UnknownName, or DirectoryError for

@@ -18,6 +18,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("datatypes", "store", "accounts"),
     ("delivery", "builtin", "sessions", "livesettings", "upkeep", "oauthservice"),
     ("backup", "jobs"),
+    ("parts",),
+    ("process",),
     ("server",),
     ("policy",),
     ("management",),

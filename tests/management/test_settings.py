@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from flaskmail.hookspecs import Leaving, hookimpl
 from flaskmail.server import Server
 from flaskmail.store.memory import MemoryStore
 from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
+from flaskmail.upkeep import Tell
 from flaskmail.web import jmap_blueprint
 
 from .conftest import Manager, Said
@@ -476,3 +478,19 @@ def test_the_administrator_of_the_command_line(tmp_path: Path, monkeypatch: pyte
     assert "nothing is stored" in run("unset", "server.else", code=1)
     run("unset", "server.gone")
     run("check")
+
+
+def test_work_in_the_background_ends_with_the_server_whatever_was_set_meanwhile(
+    admin: Manager, made: MadeServer
+) -> None:
+    def forever(tell: Tell) -> None:
+        while True:
+            tell(0, 0, "")
+            time.sleep(0.005)
+
+    begun = made.server.jobs.start("wait", forever, by="admin")
+    assert admin("POST", "/settings", insert(account__quota="5 MB")).data is None
+    assert made.server.settings.account.quota == 5_000_000
+    made.server.close()
+    assert made.server.jobs.get(begun.id).state == "interrupted"
+    assert f"job-{begun.id}" not in {thread.name for thread in threading.enumerate()}
