@@ -12,7 +12,7 @@ from flaskmail.backup import BackupError, make_backup
 from flaskmail.backup.making import name_of_now
 from flaskmail.cli.common import REFUSED, as_json, octets, opened, write_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.working import at_url, progress, run_job
+from flaskmail.cli.working import at_url, noted, progress, run_job
 
 
 @click.command(short_help="Copy everything, while the server runs.")
@@ -69,4 +69,7 @@ def _on_store(destination: Path | None, with_settings: bool, machine: bool) -> d
                 with_settings=with_settings,
                 tell=tell,
             )
+        # Afterwards: in the copy it would be a change that was cut short.
+        with noted(server, "store.backup", "/store/backup", destination=str(destination.absolute())):
+            pass
     return {"backup": str(destination.absolute()), **msgspec.to_builtins(manifest)}

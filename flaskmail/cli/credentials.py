@@ -10,6 +10,7 @@ import click
 from flaskmail.cli.common import Group, as_json, write_json, write_table
 from flaskmail.cli.manager import Operations, operations
 from flaskmail.cli.values import Expiry, written
+from flaskmail.cli.working import noted
 
 if TYPE_CHECKING:
     from flaskmail.accounts.tokens import Token
@@ -96,7 +97,8 @@ def _add(group: click.Group, kind: Any, noun: str, secret: str, example: str) ->
         if unknown:
             raise click.UsageError(f"there is no scope {min(unknown)!r}; `flaskmail permission list` shows them")
         limit = frozenset(scopes) or None
-        made, text = server.directory.tokens.create(owner, name, expires, kind=kind, scopes=limit)
+        with noted(server, "account.credential.create", f"/principal/{owner.name}/credentials", kind=kind, name=name):
+            made, text = server.directory.tokens.create(owner, name, expires, kind=kind, scopes=limit)
         return _wire(made), text
 
     def _made_at_url(

@@ -9,7 +9,7 @@ import click
 
 from flaskmail.cli.common import REFUSED, Group, as_json, opened, write_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.working import at_url, named_accounts, only_name, progress, run_job
+from flaskmail.cli.working import at_url, named_accounts, noted, only_name, progress, run_job
 from flaskmail.server import Server
 from flaskmail.upkeep import purge_blobs, purge_data, purge_memory
 from flaskmail.upkeep.checking import stored_accounts
@@ -35,7 +35,10 @@ def blob(names: tuple[str, ...], machine: bool) -> None:
     else:
         with opened() as server:
             wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
-            with progress("Sweeping", hidden=machine) as tell:
+            with (
+                noted(server, "store.purgeBlobs", "/store/purge/blob", accounts=list(names)),
+                progress("Sweeping", hidden=machine) as tell,
+            ):
                 removed, failed = purge_blobs(server.store, wanted, tell=tell)
         told = [{"account": name, "reason": reason} for name, reason in failed]
         done = {"accounts": len(wanted), "blobs": removed, "failed": told}
@@ -53,22 +56,22 @@ def blob(names: tuple[str, ...], machine: bool) -> None:
 @as_json
 def data(machine: bool) -> None:
     """Remove credentials that expired a day ago, and what is left of accounts whose making or removal was cut short."""
-    _purge("/store/purge/data", lambda server: purge_data(server.store, server.directory), machine)
+    _purge("store.purgeData", "/store/purge/data", lambda server: purge_data(server.store, server.directory), machine)
 
 
 @purge.command("in-memory")
 @as_json
 def in_memory(machine: bool) -> None:
     """Remove counts of wrong passwords that hold nobody back any more."""
-    _purge("/store/purge/in-memory", lambda server: purge_memory(server.directory), machine)
+    _purge("store.purgeInMemory", "/store/purge/in-memory", lambda server: purge_memory(server.directory), machine)
 
 
-def _purge(path: str, work: Callable[[Server], dict[str, Any]], machine: bool) -> None:
+def _purge(operation: str, path: str, work: Callable[[Server], dict[str, Any]], machine: bool) -> None:
     if at_url():
         with operations() as manager:
             removed = run_job(manager, "Purging", path, hidden=machine)
     else:
-        with opened() as server:
+        with opened() as server, noted(server, operation, path):
             removed = work(server)
     if machine:
         write_json(removed)

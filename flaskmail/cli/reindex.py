@@ -8,7 +8,7 @@ import click
 
 from flaskmail.cli.common import REFUSED, as_json, opened, write_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.working import at_url, named_accounts, only_name, progress, run_job
+from flaskmail.cli.working import at_url, named_accounts, noted, only_name, progress, run_job
 from flaskmail.upkeep import reindex_all
 from flaskmail.upkeep.checking import stored_accounts
 
@@ -48,7 +48,10 @@ def _on_store(names: tuple[str, ...], missing: bool, fresh: bool, machine: bool)
     with opened() as server:
         wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
         types = server.types.values()
-        with progress("Indexing", hidden=machine) as tell:
+        with (
+            noted(server, "store.reindex", "/store/reindex", accounts=list(names), missing=missing, fresh=fresh),
+            progress("Indexing", hidden=machine) as tell,
+        ):
             done, failed = reindex_all(server.store, types, wanted, missing=missing, fresh=fresh, tell=tell)
     return {
         "accounts": len(wanted),

@@ -12,7 +12,7 @@ import msgspec
 from flaskmail import config
 from flaskmail.backup import restore_account, restore_backup
 from flaskmail.cli.common import REFUSED, as_json, local_command, octets, opened, refusing, write_json
-from flaskmail.cli.working import progress
+from flaskmail.cli.working import noted, progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
 from flaskmail.upkeep import Verified, verify_all
@@ -83,7 +83,10 @@ def restore(source: Path, data: Path | None, account: str | None, even_damaged: 
 
 def _account(source: Path, name: str, machine: bool) -> None:
     with opened() as server:
-        with progress("Copying", hidden=machine, octets=True) as tell:
+        with (
+            noted(server, "restore", f"/principal/{name}", source=str(source.absolute())),
+            progress("Copying", hidden=machine, octets=True) as tell,
+        ):
             principal, damaged = restore_account(source, server.store, server.directory, name, tell=tell)
         server.tell("account.created", account=principal.name, id=principal.id)
         if machine:

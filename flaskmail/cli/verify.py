@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from flaskmail.cli.common import REFUSED, as_json, opened, write_json
 from flaskmail.cli.manager import operations
-from flaskmail.cli.working import at_url, named_accounts, only_name, progress, run_job
+from flaskmail.cli.working import at_url, named_accounts, noted, only_name, progress, run_job
 from flaskmail.upkeep import verify_all
 
 
@@ -46,7 +47,13 @@ def verify(names: tuple[str, ...], repair: bool, machine: bool) -> None:
 def _on_store(names: tuple[str, ...], repair: bool, machine: bool) -> dict[str, Any]:
     with opened() as server:
         wanted = named_accounts(server, names) if names else None
-        with progress("Checking", hidden=machine) as tell:
+        # What only reads changes nothing.
+        writing = (
+            noted(server, "store.verify", "/store/verify", accounts=list(names), repair=True)
+            if repair
+            else nullcontext()
+        )
+        with writing, progress("Checking", hidden=machine) as tell:
             done = verify_all(server.store, server.types.values(), server.directory, wanted, repair=repair, tell=tell)
     told = [{"account": name, "what": f.what, "mended": f.mended} for name, f in done.findings]
     return {"accounts": done.accounts, "findings": told, "wrong": done.wrong, "swept": done.swept}

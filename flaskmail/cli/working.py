@@ -38,6 +38,33 @@ def only_name(names: tuple[str, ...]) -> str | None:
 
 
 @contextmanager
+def noted(server: Server, operation: str, object: str, **change: Any) -> Iterator[None]:
+    """Writes what the block changes on the store to the audit log, where it is no operation of the management API that is called.
+    operation: the name of the one that does the same at a URL, or of the command; object: what it works on."""
+    # Not needed at a URL.
+    from flaskmail.accounts.authorization import LOCAL
+
+    log = server.directory.audit
+    id = log.begin(
+        actor=LOCAL.name,
+        actor_id=LOCAL.id,
+        domain=None,
+        via=LOCAL.grant.kind,
+        address="",
+        operation=operation,
+        object=object,
+        change={name: value for name, value in change.items() if value is not None} or None,
+        keep=server.settings.management.audit_keep,
+    )
+    status = 500
+    try:
+        yield
+        status = 200
+    finally:
+        log.end(id, status)
+
+
+@contextmanager
 def progress(label: str, *, hidden: bool, octets: bool = False) -> Iterator[Tell]:
     """A progress bar on standard error, where that is a terminal. octets: what is counted are octets of files."""
     if hidden or not sys.stderr.isatty():

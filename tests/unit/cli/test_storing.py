@@ -90,3 +90,34 @@ def test_jobs_on_the_store(flaskmail: Command) -> None:
     assert json.loads(flaskmail("job", "list", "--json").stdout) == []
     assert flaskmail("job", "list").exit_code == 0
     assert flaskmail("job", "show", "nothing").exit_code == 1
+
+
+def test_what_is_done_here_is_written_down(flaskmail: Command, tmp_path: Path) -> None:
+    for arguments in (
+        ("verify",),
+        ("verify", "--repair"),
+        ("backup", tmp_path / "b"),
+        ("reindex", "ann@example.org"),
+        ("purge", "blob"),
+        ("purge", "data"),
+        ("purge", "in-memory"),
+        ("token", "create", "ann@example.org"),
+        ("account", "delete", "ann@example.org"),
+        ("restore", tmp_path / "b", "--account", "ann@example.org"),
+    ):
+        assert flaskmail(*arguments).exit_code == 0, arguments
+    found = json.loads(flaskmail("audit", "--json").stdout)
+    assert [(one["operation"], one["status"]) for one in reversed(found)][-9:] == [
+        ("store.verify", 200),
+        ("store.backup", 200),
+        ("store.reindex", 200),
+        ("store.purgeBlobs", 200),
+        ("store.purgeData", 200),
+        ("store.purgeInMemory", 200),
+        ("account.credential.create", 200),
+        ("principal.delete", 200),
+        ("restore", 200),
+    ]
+    assert {one["actor"] for one in found} == {"local"}
+    assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
+    assert json.loads(flaskmail("audit", "--json").stdout)[0]["status"] == 500
