@@ -153,7 +153,13 @@ def records(call: Call, domain: str) -> list[DnsRecord]:
 
 
 @resource.operation(
-    "GET", "/dns/zone/{domain}", "dns.zone", permissions=("domain-get",), answer=Octets, refuses=_NAMELESS
+    "GET",
+    "/dns/zone/{domain}",
+    "dns.zone",
+    permissions=("domain-get",),
+    answer=Octets,
+    media="text/dns",
+    refuses=_NAMELESS,
 )
 def zone(call: Call, domain: str) -> Octets:
     """Give the same records as lines for a zone file."""

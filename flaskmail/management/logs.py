@@ -95,6 +95,7 @@ def logs(call: Call, query: LogQuery) -> LogPage:
     permissions=(PERMISSION,),
     query=LiveQuery,
     answer=Octets,
+    media="text/event-stream",
     refuses={503: "As many streams are open as this process has threads for."},
 )
 def live(call: Call, query: LiveQuery) -> Octets:

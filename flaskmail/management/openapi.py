@@ -176,10 +176,10 @@ def _either(permissions: tuple[str, ...]) -> str:
 def _success(one: Operation, of: Mapping[str, Any]) -> dict[str, Any]:
     described = HTTPStatus(one.status).phrase
     if one.answer is Octets:
-        return {"description": described, "content": {"*/*": {"schema": {}}}}
+        return {"description": described, "content": {one.media: {"schema": {}}}}
     data = {"type": "null"} if one.answer is None else _renamed(of[_key(one.answer)])
     schema = {"type": "object", "required": ["data"], "properties": {"data": data}, "additionalProperties": False}
-    return {"description": described, "content": {"application/json": {"schema": schema}}}
+    return {"description": described, "content": {one.media: {"schema": schema}}}
 
 
 def _in_path(one: Operation) -> Iterator[dict[str, Any]]:

@@ -117,9 +117,9 @@ class Operation:
     permissions: he has to hold any one of them; the handler asks for more where it depends on the body. query, body: Structs,
     or any type that msgspec decodes, None where there is none. Whatever their schema allows is done, or refused with 403, 404
     or 409: what a value has to look like is said with ``msgspec.Meta`` (pattern, bounds, ``extra_json_schema``), so that the
-    document tells it, too. answer: the type of ``data``; Octets for what is no JSON. status: of the answer. refuses: further
-    statuses that can come back, with the reason. legacy: a GET of the old API that changes something, answered only when
-    ``management.legacy-get`` is on. changes: written to the audit log.
+    document tells it, too. answer: the type of ``data``; Octets for what is no JSON, of the media type ``media``. status: of the
+    answer. refuses: further statuses that can come back, with the reason. legacy: a GET of the old API that changes something,
+    answered only when ``management.legacy-get`` is on. changes: written to the audit log.
     """
 
     method: str
@@ -133,6 +133,7 @@ class Operation:
     query: type[Query] | None
     body: Any
     answer: Any
+    media: str
     status: int
     refuses: Mapping[int, str]
     legacy: bool
@@ -162,6 +163,7 @@ class Resource:
         query: type[Query] | None = None,
         body: Any = None,
         answer: Any = None,
+        media: str = "application/json",
         status: int = 200,
         refuses: Mapping[int, str] | None = None,
         legacy: bool = False,
@@ -199,6 +201,7 @@ class Resource:
                     query=query,
                     body=body,
                     answer=answer,
+                    media=media,
                     status=status,
                     refuses=refuses or {},
                     legacy=legacy,

@@ -360,6 +360,7 @@ class BlobQuery(Query, kw_only=True):
     permissions=("blob-fetch",),
     query=BlobQuery,
     answer=Octets,
+    media="application/octet-stream",
     # Whoever reads the mail of others is written down.
     changes=True,
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nameserver import name_server
 
 from flaskmail.testing import PASSWORD, LiveServer, basic, live_server
 
@@ -29,8 +30,8 @@ allowed-endpoint = "200"
 [lookup.default]
 hostname = "mail.example.org"
 [dns]
-resolver = ["127.0.0.1:9"]
-timeout = 1
+resolver = ["RESOLVER"]
+timeout = 5
 [authentication]
 basic = true
 # Wrong passwords are tried by the hundred.
@@ -122,7 +123,12 @@ def answers(report: Path) -> dict[str, Counter[int]]:
 @contextmanager
 def serving(folder: Path) -> Iterator[LiveServer]:
     (folder / "backups").mkdir()
-    with live_server(CONFIG, folder=folder, python_path=ROOT) as live:
+    with (
+        name_server("") as resolver,
+        live_server(
+            CONFIG.replace("RESOLVER", f"127.0.0.1:{resolver.address[1]}"), folder=folder, python_path=ROOT
+        ) as live,
+    ):
         yield live
 
 
