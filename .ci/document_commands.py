@@ -39,7 +39,7 @@ sentence, `status` and further members are those of the management API, where it
 | 0 | it was done |
 | 1 | it could not be done, or what was checked is not right |
 | 2 | the command line or the settings are wrong; this command does not work there |
-| 130 | ended by Ctrl-C |
+| 130 | long work was ended by Ctrl-C |
 
 Long work shows its progress on standard error where that is a terminal. At a URL the server does it as a job: Ctrl-C leaves it
 running, and `flaskmail job` follows and stops it. `flaskmail completion` lets the shell fill in commands and options. Plugins may

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flaskmail.cli.common import Group, as_json, octets, write_fields, write_json, write_table
+from flaskmail.cli.domain import a_labels
 from flaskmail.cli.manager import Operations, Refused, operations
 from flaskmail.cli.principals import (
     PATH,
@@ -105,8 +106,9 @@ def _with_domain(manager: Operations, wanted: Mapping[str, Any]) -> tuple[dict[s
     try:
         return make(manager, wanted), None
     except Refused as error:
-        domain = error.problem.get("item")
-        if error.status != 404 or not isinstance(domain, str) or "domain" not in error.message or "@" in domain:
+        domain = a_labels(str(wanted["name"]).rpartition("@")[2]).lower()
+        # Further addresses in domains that are missing stay refused.
+        if error.status != 404 or error.problem.get("item") != domain or "member" in error.problem:
             raise
         refused = error
     try:

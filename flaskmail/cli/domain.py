@@ -22,6 +22,12 @@ def a_labels(name: str) -> str:
         return name
 
 
+def in_ascii(text: str) -> str:
+    """An address as bodies have it, with its domain in A-labels; what is none as it is."""
+    local, at, domain = text.rpartition("@")
+    return text if not at or domain.isascii() else f"{local}@{a_labels(domain)}"
+
+
 @click.group(cls=Group, short_help="Mail domains, and their records in the DNS.")
 def domain() -> None:
     """Mail domains. Making an account makes its domain too."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flaskmail.cli.common import Group, as_json, write_fields, write_json, write_table
-from flaskmail.cli.domain import a_labels
+from flaskmail.cli.domain import a_labels, in_ascii
 from flaskmail.cli.manager import Operations, operations
 from flaskmail.cli.principals import ABOUT, PATH, confirmed, make, shown, step, tell
 from flaskmail.cli.values import Expiry, Size, secret_line, written
@@ -68,7 +68,7 @@ def list_(text: str, types: tuple[str, ...], count: bool, machine: bool) -> None
 def show(name: str, machine: bool) -> None:
     """Show the principal NAME, a name or an id. What is empty is left out; --json has everything."""
     with operations() as manager:
-        found = manager.call("GET", PATH, name)
+        found = manager.call("GET", PATH, in_ascii(name))
         if machine:
             write_json(found)
         else:
@@ -119,7 +119,7 @@ def set_(name: str, field: str, values: tuple[str, ...], machine: bool) -> None:
 
     Example: flaskmail principal set jane@example.org emails jane.doe@example.org j@example.org
     """
-    value: Any = list(values)
+    value: Any = [in_ascii(one) for one in values]
     if field not in LISTS:
         if len(values) != 1:
             raise click.UsageError(f"{field} has one value")
@@ -139,7 +139,7 @@ def add(name: str, field: str, items: tuple[str, ...], machine: bool) -> None:
     """Add each ITEM to FIELD of the principal NAME.
 
     Example: flaskmail principal add sales@example.org members jane@example.org"""
-    _change(name, "addItem", field, list(items), machine)
+    _change(name, "addItem", field, [in_ascii(one) for one in items], machine)
 
 
 @principal.command()
@@ -149,7 +149,7 @@ def add(name: str, field: str, items: tuple[str, ...], machine: bool) -> None:
 @as_json
 def remove(name: str, field: str, items: tuple[str, ...], machine: bool) -> None:
     """Take each ITEM from FIELD of the principal NAME."""
-    _change(name, "removeItem", field, list(items), machine)
+    _change(name, "removeItem", field, [in_ascii(one) for one in items], machine)
 
 
 @principal.command()
@@ -159,7 +159,7 @@ def remove(name: str, field: str, items: tuple[str, ...], machine: bool) -> None
 def delete(name: str, yes: bool, machine: bool) -> None:
     """Delete the principal NAME, an account with all its mail, at once and for good."""
     with operations() as manager:
-        gone = manager.call("GET", PATH, name)
+        gone = manager.call("GET", PATH, in_ascii(name))
         confirmed(f"Delete {_whole(gone)} for good?", yes)
         manager.call("DELETE", PATH, gone["id"])
         tell(gone, f"Deleted {_whole(gone)}.", machine)
@@ -194,7 +194,7 @@ def _change(name: str, action: str, field: str, value: Any, machine: bool) -> No
 
 def _id(manager: Operations, name: str) -> str:
     # After a change of its name it is still found.
-    id: str = manager.call("GET", PATH, name)["id"]
+    id: str = manager.call("GET", PATH, in_ascii(name))["id"]
     return id
 
 
@@ -219,4 +219,4 @@ def _value(field: str, text: str) -> Any:
                 'a password must not stand on the command line: write "-" and give it on standard input'
             )
         return [secret_line("Password", "password")]
-    return text
+    return in_ascii(text) if field == "name" else text

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from flaskmail.cli.common import Failed, as_json, write_fields, write_json, write_table
+from flaskmail.cli.domain import in_ascii
 from flaskmail.cli.manager import Operations, operations
 
 PATH = "/principal/{name}"
@@ -43,7 +44,7 @@ class Kind:
 
 def find(manager: Operations, name: str, type: str) -> dict[str, Any]:
     """The principal of that name or id. Failed when there is none, or it is of another type."""
-    found: dict[str, Any] = manager.call("GET", PATH, name)
+    found: dict[str, Any] = manager.call("GET", PATH, in_ascii(name))
     if found["type"] != type:
         raise Failed(f"{name!r} is no {ABOUT[type][0]} but a principal of type {found['type']}", {"status": 404})
     return found
@@ -134,7 +135,7 @@ def add_changes(group: click.Group, kind: Kind) -> None:
     def rename(name: str, new: str, machine: bool) -> None:
         """Said below."""
         with operations() as manager:
-            found = change(manager, name, kind.type, [step("set", "name", new)])
+            found = change(manager, name, kind.type, [step("set", "name", in_ascii(new))])
             tell(found, f"The {kind.noun} is now {found['name']}.", machine)
 
     rename.help = f"Give the {kind.noun} NAME the name NEW. Its id stays, and with it everything that belongs to it."
@@ -181,7 +182,7 @@ def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, 
 
     def items(action: str, name: str, items: tuple[str, ...], machine: bool) -> None:
         with operations() as manager:
-            found = change(manager, name, kind.type, [step(action, field, list(items))])
+            found = change(manager, name, kind.type, [step(action, field, [in_ascii(one) for one in items])])
             left = ", ".join(found[field] or ()) or "none"
             tell(found, f"{kind.noun[:1].upper()}{kind.noun[1:]} {found['name']}: {field} = {left}", machine)
 
@@ -271,10 +272,16 @@ def add_delete(group: click.Group, kind: Kind, told: str) -> None:
             tell(gone, f"Deleted the {kind.noun} {gone['name']}.", machine)
 
 
+def _in_ascii(field: str, value: Any) -> Any:
+    if field in ("emails", "members", "externalMembers", "memberOf", "lists"):
+        return [in_ascii(one) for one in value]
+    return in_ascii(value) if field == "name" else value
+
+
 def make(manager: Operations, body: Mapping[str, Any]) -> dict[str, Any]:
     """Makes a principal of these members, without those that are None or empty; the principal, with ``secret`` where one was
     made."""
-    wanted = {name: value for name, value in body.items() if value not in (None, (), [], "")}
+    wanted = {name: _in_ascii(name, value) for name, value in body.items() if value not in (None, (), [], "")}
     made = manager.call("POST", "/principal", body=wanted)
     id = made["id"] if isinstance(made, dict) else made
     found: dict[str, Any] = manager.call("GET", PATH, id)

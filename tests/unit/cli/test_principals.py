@@ -31,6 +31,13 @@ def test_a_domain_goes_again_when_its_account_cannot_be_made(flaskmail: Command,
     assert [one["name"] for one in told("domain", "list")] == ["example.org"]
 
 
+def test_only_the_domain_of_its_name_is_made(flaskmail: Command, told: Told) -> None:
+    done = flaskmail("account", "create", "joe@example.org", "--address", "joe@other.example")
+    assert (done.exit_code, "other.example" in done.stderr) == (1, True)
+    assert told("account", "create", "joe@Bücher.example")["domainCreated"] == "xn--bcher-kva.example"
+    assert [one["name"] for one in told("domain", "list")] == ["example.org", "xn--bcher-kva.example"]
+
+
 def test_an_account_is_changed(flaskmail: Command, told: Told) -> None:
     name = "ann@example.org"
     assert told("account", "add-address", name, "a@example.org", "b@example.org")["emails"][1:] == [
