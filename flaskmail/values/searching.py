@@ -66,7 +66,7 @@ def _in_word(character: str) -> bool:
 
 
 _ASCII_WORD = re.compile("[0-9A-Za-z]+")
-_CANDIDATE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
+_CANDIDATE = re.compile(r"[^\x00-/:-@\[-`{-\x7f]+")
 
 
 def iter_tokens(text: str) -> Iterator[Token]:
