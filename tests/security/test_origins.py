@@ -75,7 +75,7 @@ def test_the_table(settings: str) -> None:
                         assert reply.all("Access-Control-Allow-Credentials") == [], which
                         if not wanted:
                             assert reply.all("Access-Control-Allow-Methods") == [], which
-                        if wanted == [FRIEND] or settings == "listed" and kind != "cookie":
+                        if wanted == [FRIEND] or (settings == "listed" and kind != "cookie"):
                             assert "origin" in " ".join(reply.all("Vary")).lower(), which
 
 

@@ -13,9 +13,10 @@ from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import ACCOUNT, CORE, MANAGEMENT, SCOPES
 from flaskmail.management import api
 from flaskmail.management.operation import Operation
-from flaskmail.testing import MadeServer, make_server
+from flaskmail.testing import make_server
 
-from ..management.test_matrix import CELLS, OWN as DOMAIN, Cell, World
+from ..management.test_matrix import CELLS, Cell, World
+from ..management.test_matrix import OWN as DOMAIN
 
 MAIL = "urn:ietf:params:jmap:mail"
 OPEN = {
@@ -94,7 +95,7 @@ def test_every_permission_belongs_to_one_scope(world: World, owner: Principal) -
 def opens(scope: str, operation: Operation) -> bool:
     """What the scope says of the operation."""
     own = set(operation.permissions) & (OWN | {"authenticate"})
-    return bool(own) and scope == ACCOUNT or scope == MANAGEMENT and bool(set(operation.permissions) - OWN)
+    return (bool(own) and scope == ACCOUNT) or (scope == MANAGEMENT and bool(set(operation.permissions) - OWN))
 
 
 @pytest.mark.parametrize("scope", ALL)
@@ -107,7 +108,7 @@ def test_every_operation_with_every_scope(world: World, owner: Principal, scope:
         for cell in CELLS[operation.name](DOMAIN):
             if opens(scope, operation) and operation.changes:
                 # What it does is not the question: nothing is found, or nothing is in the body.
-                cell = Cell({name: "nothing" for name in cell.values}, {"nothing": "1"})
+                cell = Cell(dict.fromkeys(cell.values, "nothing"), {"nothing": "1"})
             status = world.status(operation, cell, principal)
             tried += 1
             if opens(scope, operation) != (status not in (401, 403)):

@@ -1,5 +1,6 @@
-"""What ends an account ends everything that it signed in with, in every worker and on open streams; a new account of the same name
-has nothing of the old one."""
+"""What ends an account ends everything that it signed in with, in every worker and on open streams.
+
+A new account of the same name has nothing of the old one."""
 
 from __future__ import annotations
 
