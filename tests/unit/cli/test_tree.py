@@ -17,6 +17,8 @@ from flaskmail.cli import COMMANDS, main
 from flaskmail.cli.reached import REACHED, SAME
 from flaskmail.management import api
 
+from .conftest import Command
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -127,6 +129,7 @@ def imported(tmp_path: Path, *arguments: str) -> set[str]:
         text=True,
         timeout=60,
     )
+    assert done.stdout, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -137,3 +140,11 @@ def test_what_needs_no_server_imports_none(tmp_path: Path) -> None:
     assert not imported(tmp_path, "--help") & {"flask", "apsw", "argon2", "flaskmail.server", "flaskmail.management"}
     # What is needed is seen.
     assert imported(tmp_path, "account", "list") & {"apsw", "flaskmail.server", "flaskmail.management"}
+
+
+def test_commands_of_plugins_work_only_where_the_data_is(flaskmail: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f"[plugins]\npaths = ['{ROOT / 'plugins' / 'cdn_networks.py'}']\n")
+    assert "  networks " in flaskmail("--help").stdout
+    assert flaskmail("networks", "refresh", "nobody").exit_code == 2
+    done = flaskmail("--url", "https://mail.example.org", "networks", "refresh", "cloudflare")
+    assert (done.exit_code, "belongs to a plugin" in done.stderr) == (2, True)
