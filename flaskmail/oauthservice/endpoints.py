@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.oauthtokens import Issued
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import ACCOUNT, MANAGEMENT
-from flaskmail.config.oauth import OAuth
-from flaskmail.config.settings import Settings
 from flaskmail.errors import RequestError
 from flaskmail.oauth import clients as parties
 from flaskmail.oauth.clients import Client, check_grant_type, read_credentials
 from flaskmail.oauth.errors import OAuthError, invalid_client, invalid_request
 from flaskmail.oauth.idtoken import Person, about, id_token_claims
 from flaskmail.oauth.keys import key_set, sign
-from flaskmail.oauth.offer import DEVICE_PAGE, Offer
+from flaskmail.oauth.offer import DEVICE_PAGE
 from flaskmail.oauth.parameters import Parameters, parse_parameters, required
 from flaskmail.oauth.scope import OPENID, grantable, parse_scope, scope_text
-from flaskmail.oauthservice.people import INSECURE, is_usable
+from flaskmail.oauthservice.side import INSECURE, Side, is_usable
 
 Members = dict[str, Any]
 """A JSON object."""
@@ -42,26 +38,8 @@ class Incoming:
     issuer: str
 
 
-class Endpoints:
-    """The endpoints of RFC 6749, 7009, 7591, 7662, 8628 and OpenID Connect. Everything here may raise OAuthError, and StoreError.
-
-    directory, settings, offer, default (the scopes meant by a request that names none): those in force; clock: seconds since
-    1970."""
-
-    def __init__(
-        self,
-        directory: Callable[[], Directory],
-        settings: Callable[[], Settings],
-        offer: Callable[[], Offer],
-        default: Callable[[], tuple[str, ...]],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._get_directory, self._get_settings, self._offer = directory, settings, offer
-        self._default, self._clock = default, clock
-
-    @property
-    def _settings(self) -> OAuth:
-        return self._get_settings().oauth
+class Endpoints(Side):
+    """The endpoints of RFC 6749, 7009, 7591, 7662, 8628 and OpenID Connect. All of them may raise OAuthError and StoreError."""
 
     def _enter(self, incoming: Incoming) -> tuple[Parameters, Client]:
         form = self._form(incoming)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.oauthdevices import WaitingDevice
 from flaskmail.accounts.oauthtokens import Approval, OAuthGrant
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import SCOPES
-from flaskmail.config.settings import Settings
 from flaskmail.errors import RequestError
-from flaskmail.oauth import redirects
 from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, Refused, Step, next_step, read_request
 from flaskmail.oauth.clients import Client
-from flaskmail.oauth.offer import Offer
-
-INSECURE = "Applications can be let in over https only: the setting server.http.url says how clients reach this server."
+from flaskmail.oauthservice.side import INSECURE, Side, is_usable
 
 _SENTENCES = {
     "urn:ietf:params:jmap:core": "Use your account with JMAP.",
@@ -31,12 +25,6 @@ _SENTENCES = {
 
 # What the owner did to be let in. A token or an app password was given to a program, and a program does not let in others.
 _IN_PERSON = frozenset({"session", "password", "local", "plugin"})
-
-
-def is_usable(issuer: str) -> bool:
-    """Whether tokens may travel to and from this base URL."""
-    # RFC 6749 sections 3.1 and 3.2: TLS is required; what never leaves the machine needs none (RFC 8252 section 8.3).
-    return issuer.startswith("https://") or redirects.is_loopback_url(issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +45,8 @@ class Device:
         return WaitingDevice(self.user_code, self.client.id, self.scopes, self.expires)
 
 
-class People:
-    """The side of the authorization server that people see. directory, settings, offer: those in force; clock: seconds since
-    1970."""
-
-    def __init__(
-        self,
-        directory: Callable[[], Directory],
-        settings: Callable[[], Settings],
-        offer: Callable[[], Offer],
-        default: Callable[[], tuple[str, ...]],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._get_directory, self._get_settings, self._offer = directory, settings, offer
-        self._default, self._clock = default, clock
+class People(Side):
+    """The side of the authorization server that people see."""
 
     # ---- /authorize
     def authorization_request(self, query: bytes, issuer: str) -> AuthorizationRequest | Refused | RedirectError:
@@ -118,7 +94,7 @@ class People:
             redirect_uri=request.redirect_uri if request.redirect_given else None,
             challenge=request.challenge,
             nonce=request.nonce,
-            seconds=self._get_settings().oauth.expiry.auth_code,
+            seconds=self._settings.expiry.auth_code,
         )
         return request.answer(code=code)
 

@@ -14,7 +14,8 @@ from flaskmail.oauth.clients import AUTH_METHODS, GRANT_TYPES
 from flaskmail.oauth.keys import ALGORITHMS
 from flaskmail.oauth.offer import Offer, authorization_server, openid_provider, protected_resource
 from flaskmail.oauthservice.endpoints import Endpoints
-from flaskmail.oauthservice.people import People, is_usable
+from flaskmail.oauthservice.people import People
+from flaskmail.oauthservice.side import is_usable
 
 _ENDPOINTS = {
     "authorization_endpoint": paths.AUTHORIZE,
