@@ -14,8 +14,8 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def flaskmail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs ``flaskmail ARGUMENTS`` on data of its own, with the account ann@example.org."""
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs ``flaskmail ARGUMENTS`` on data of its own, in which there is nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLASKMAIL_DATA", str(tmp_path / "data"))
 
@@ -25,9 +25,15 @@ def flaskmail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         assert "Traceback" not in done.output
         return done
 
-    made = run("account", "create", "ann@example.org", "--password-stdin", input="correct horse battery\n")
-    assert made.exit_code == 0, made.output
     return run
+
+
+@pytest.fixture
+def flaskmail(bare: Command) -> Command:
+    """Runs ``flaskmail ARGUMENTS`` on data of its own, with the account ann@example.org."""
+    made = bare("account", "create", "ann@example.org", "--password-stdin", input="correct horse battery\n")
+    assert made.exit_code == 0, made.output
+    return bare
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def answering() -> Iterator[Callable[[int, dict[str, str], bytes], str]]:
     ],
 )
 def test_a_server_that_is_none(
-    flaskmail: Command,
+    bare: Command,
     answering: Callable[[int, dict[str, str], bytes], str],
     monkeypatch: pytest.MonkeyPatch,
     status: int,
@@ -67,13 +67,13 @@ def test_a_server_that_is_none(
 ) -> None:
     monkeypatch.setenv("FLASKMAIL_KEY", "key")
     url = answering(status, headers, body)
-    done = flaskmail("--url", url, "whoami")
+    done = bare("--url", url, "whoami")
     assert (done.exit_code, done.stdout, words in done.stderr) == (1, "", True), done.stderr
-    done = flaskmail("--url", url, "whoami", "--json")
+    done = bare("--url", url, "whoami", "--json")
     assert (words in json.loads(done.stderr)["detail"], json.loads(done.stderr)["status"]) == (True, status)
 
 
-def test_where_nobody_listens(flaskmail: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_listens(bare: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASKMAIL_KEY", "key")
-    done = flaskmail("--url", "http://127.0.0.1:1", "whoami", "--json")
+    done = bare("--url", "http://127.0.0.1:1", "whoami", "--json")
     assert (done.exit_code, "nothing answers" in json.loads(done.stderr)["detail"]) == (1, True)

@@ -131,7 +131,6 @@ def test_any_principal_field_by_field(flaskmail: Command, told: Told) -> None:
         (("principal", "set", "ann@example.org", "quota"), "one value"),
         (("api-key", "set-expiry", "x", "soon"), "such as 12h"),
         (("token", "create"), "ACCOUNT"),
-        (("token", "create", "ann@example.org", "--scope", "all"), "no scope"),
         (("me", "show"), "--url"),
         (("me", "set-password"), "--url"),
         (("oauth-client", "set", "x"), "what to change"),
@@ -140,8 +139,8 @@ def test_any_principal_field_by_field(flaskmail: Command, told: Told) -> None:
         (("--url", "http://mail.example.org", "whoami"), "https"),
     ],
 )
-def test_what_is_wrong_on_the_command_line(flaskmail: Command, arguments: tuple[str, ...], words: str) -> None:
-    done = flaskmail(*arguments)
+def test_what_is_wrong_on_the_command_line(bare: Command, arguments: tuple[str, ...], words: str) -> None:
+    done = bare(*arguments)
     assert (done.exit_code, done.stdout, words in done.stderr) == (2, "", True), done.stderr
 
 
@@ -155,10 +154,10 @@ def test_what_is_wrong_on_the_command_line(flaskmail: Command, arguments: tuple[
         ("config", "check"),
     ],
 )
-def test_what_works_only_where_the_data_is(flaskmail: Command, arguments: tuple[str, ...]) -> None:
-    done = flaskmail("--url", "https://mail.example.org", *arguments)
+def test_what_works_only_where_the_data_is(bare: Command, arguments: tuple[str, ...]) -> None:
+    done = bare("--url", "https://mail.example.org", *arguments)
     assert (done.exit_code, "only where the data is" in done.stderr) == (2, True)
-    assert flaskmail("--url", "https://mail.example.org", *arguments, "--help").exit_code == 0
+    assert bare("--url", "https://mail.example.org", *arguments, "--help").exit_code == 0
 
 
 def test_refusals_are_problem_objects_for_scripts(flaskmail: Command) -> None:
@@ -181,6 +180,8 @@ def test_wrong_settings_are_a_problem_object_for_scripts(flaskmail: Command, tmp
 def test_tokens_and_app_passwords(flaskmail: Command, told: Told) -> None:
     made = told("token", "create", "ann@example.org", "--name", "t", "--scope", "urn:ietf:params:jmap:mail")
     assert (made["token"][:4], made["scopes"]) == ("fmt_", ["urn:ietf:params:jmap:mail"])
+    wrong = flaskmail("token", "create", "ann@example.org", "--scope", "all")
+    assert (wrong.exit_code, "no scope" in wrong.stderr) == (2, True)
     phone = told("app-password", "create", "ann@example.org", "--name", "phone", "--expires", "1d")
     assert phone["password"].startswith("fma_")
     assert [one["id"] for one in told("token", "list")] == [made["id"]]
