@@ -23,7 +23,9 @@ def write(made: MadeServer, *numbers: int) -> None:
     writer = Writer(folder(made), clock=lambda: NOW)
     for number in numbers:
         level = ("INFO", "WARN")[number % 2]
-        writer.write(line(event(NOW + number, level, f"number {number}", f"area.{number % 3}", {"n": number, "who": "x y"})))
+        writer.write(
+            line(event(NOW + number, level, f"number {number}", f"area.{number % 3}", {"n": number, "who": "x y"}))
+        )
     writer.close()
 
 
@@ -40,7 +42,9 @@ def test_the_log_is_listed_newest_first(made: MadeServer, admin: Manager) -> Non
         "details": "n = 249, who = x y",
         "data": {"n": 249, "who": "x y"},
     }
-    assert [one["data"]["n"] for one in admin("GET", "/logs", page=3, limit=100).data["items"]] == list(range(49, -1, -1))
+    assert [one["data"]["n"] for one in admin("GET", "/logs", page=3, limit=100).data["items"]] == list(
+        range(49, -1, -1)
+    )
     assert len(admin("GET", "/logs", limit=0).data["items"]) == 250
 
 
@@ -57,7 +61,12 @@ def test_the_log_is_searched(made: MadeServer, admin: Manager) -> None:
 
 @pytest.mark.parametrize(
     ("query", "member"),
-    [({"level": "LOUD"}, "level"), ({"since": "yesterday"}, "since"), ({"limit": -1}, "limit"), ({"nothing": 1}, "nothing")],
+    [
+        ({"level": "LOUD"}, "level"),
+        ({"since": "yesterday"}, "since"),
+        ({"limit": -1}, "limit"),
+        ({"nothing": 1}, "nothing"),
+    ],
 )
 def test_wrong_questions_are_named(admin: Manager, query: dict[str, object], member: str) -> None:
     said = admin("GET", "/logs", **query)

@@ -35,9 +35,9 @@ def test_requests_are_counted_by_method_status_and_time(tmp_path: Path) -> None:
 
 def test_every_path_has_an_area() -> None:
     assert area("/") == area("/jmapx") == area("") == len(AREAS)
-    assert [AREAS[area(path)][0] for path in ("/jmap", "/jmap/upload/x/", "/api", "/auth/token", "/.well-known/jmap")] == [
-        *("jmap", "upload", "api", "auth", "discovery")
-    ]
+    assert [
+        AREAS[area(path)][0] for path in ("/jmap", "/jmap/upload/x/", "/api", "/auth/token", "/.well-known/jmap")
+    ] == [*("jmap", "upload", "api", "auth", "discovery")]
 
 
 def test_processes_are_added_up_and_their_ends_lose_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,11 @@ NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 
 
 def test_what_mail_programs_read() -> None:
-    servers = [Jmap("https://m.example/jmap/session", ("OAuth2", "basic")), Socket("imap", "i.example"), Socket("smtp", "s.example", None, True)]
+    servers = [
+        Jmap("https://m.example/jmap/session", ("OAuth2", "basic")),
+        Socket("imap", "i.example"),
+        Socket("smtp", "s.example", None, True),
+    ]
     oauth = OAuth("https://m.example", "https://m.example/authorize", "https://m.example/auth/token", "a b")
     root = ElementTree.fromstring(document("example.org", "Example", servers, oauth))
     assert (root.tag, root.get("version")) == ("clientConfig", "1.1")
@@ -33,7 +37,9 @@ def test_what_mail_programs_read() -> None:
     assert root.findtext("oAuth2/tokenURL") == "https://m.example/auth/token"
 
 
-@pytest.mark.parametrize("text", ['<a href="x">&amp;\'', "</domain><domain>evil.example", "]]>", "\0\x01\x1b\ufffe\ud800 é\u2028"])
+@pytest.mark.parametrize(
+    "text", ['<a href="x">&amp;\'', "</domain><domain>evil.example", "]]>", "\0\x01\x1b\ufffe\ud800 é\u2028"]
+)
 def test_nothing_escapes_from_the_xml(text: str) -> None:
     octets = document(text, text, [Jmap(text, (text,)), Socket("imap", text)], OAuth(text, text, text, text))
     root = ElementTree.fromstring(octets)
