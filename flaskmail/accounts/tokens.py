@@ -179,7 +179,10 @@ class Tokens:
     def all(self, principal: Principal | None = None) -> list[Token]:
         """One principal's, or everybody's, oldest first, those of one second by name."""
         where, values = ("", ()) if principal is None else (" WHERE t.principal=?", (principal.id,))
-        return [_token(row) for row in self._database.rows(f"{_ALL}{where} ORDER BY p.name, t.created, t.name, t.id", values)]
+        return [
+            _token(row)
+            for row in self._database.rows(f"{_ALL}{where} ORDER BY p.name, t.created, t.name, t.id", values)
+        ]
 
     def revoke(self, id: str) -> Token:
         """Ends a token at once. Raises UnknownName."""

@@ -136,7 +136,7 @@ class Gates:
     def spend_unproven(self, environ: Environ) -> None:
         """Counts a request whose ``Authorization`` header proves nothing: what it says is wrong, or is not asked for at that
         address. They have a bucket of their own, as large as that of anonymous requests, so that whoever sends right
-        credentials from the same address does not wait for them. Without such a header nothing happens. Raises RequestError 429."""
+        credentials from the same address does not wait for them. Without such a header nothing happens. RequestError 429."""
         policy, client = environ[PLAN], environ[CLIENT]
         if "HTTP_AUTHORIZATION" not in environ or client.exempt:
             return
