@@ -53,6 +53,9 @@ ERRORS = {
 }
 
 
+STANDS_FOR = {"@form", "@secret", "@basic", "@bearer", "@code", "@refresh", "@access", "@device", "@user_code"}
+
+
 class World:
     """A server, a client with a secret and one without, somebody who is signed in, and values that are good now."""
 
@@ -82,7 +85,7 @@ class World:
 
     def value(self, text: str) -> str:
         """What stands for a value that is good at the moment."""
-        if not text.startswith("@"):
+        if text not in STANDS_FOR:
             return text
         oauth, directory = self.made.server.oauth, self.made.server.directory
         if text == "@form":

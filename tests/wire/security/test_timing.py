@@ -12,7 +12,7 @@ import pytest
 from visiting import forms
 
 from flaskmail.accounts.directory import Directory
-from flaskmail.testing import LiveServer, Reply, basic, live_server
+from flaskmail.testing import PASSWORD, LiveServer, Reply, basic, live_server
 
 from ..conftest import ROOT, START
 from ..test_pages import FORM, Browser, ranks
@@ -28,7 +28,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("timing")
     with live_server(CONFIG, folder=folder, arguments=START, python_path=ROOT) as server:
         for name in NAMES[1:]:
-            server.account(name)
+            # Nobody signs in from here: an address that an account was used from is not a stranger's.
+            done = server.cli("account", "create", name, "--password-stdin", input=PASSWORD + "\n")
+            assert done.returncode == 0, done
         directory = Directory(folder / "data")
         careful = directory.principals.get(CAREFUL)
         directory.second_factors.enrol(careful)
@@ -82,10 +84,11 @@ def test_the_time_is_the_same(live: LiveServer, way: str) -> None:
         ask(name)
         took[name].append(time.perf_counter() - began)
     # The first few warm the server up.
-    samples = {name: values[10:] for name, values in took.items()}
-    unknown = samples.pop(NAMES[0])
+    unknown = took[NAMES[0]][10:]
     middle = statistics.median(unknown)
-    for name, values in samples.items():
-        assert abs(statistics.median(values) - middle) / middle <= 0.05, name
+    for name in NAMES[1:]:
+        # Within a round everything else is the same, as far as it can be.
+        gap = statistics.median(mine - other for mine, other in zip(took[name][10:], unknown, strict=True))
+        assert abs(gap) / middle <= 0.05, (name, gap, middle)
     # p > 0.01 for two sides, of the one kind that everybody would look for.
-    assert ranks(samples[ANN], unknown) < 2.576
+    assert ranks(took[ANN][10:], unknown) < 2.576
