@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -116,7 +117,7 @@ def document(api: Api, base_url: str, *, legacy: bool = False) -> dict[str, Any]
             "description": _INTRODUCTION,
             "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         },
-        "servers": [{"url": base_url or "/"}],
+        "servers": _servers(base_url),
         "security": [{"basic": []}, {"bearer": []}],
         "tags": [{"name": name, "description": about} for name, about in api.tags.items()],
         "paths": paths,
@@ -132,6 +133,20 @@ def document(api: Api, base_url: str, *, legacy: bool = False) -> dict[str, Any]
             },
         },
     }
+
+
+def encoded(api: Api, base_url: str, *, legacy: bool = False) -> bytes:
+    """The document as JSON; the arguments are those of ``document``. All but the URL is made once in a process."""
+    return msgspec.json.encode(_members(api, legacy) | {"servers": _servers(base_url)})
+
+
+@lru_cache(maxsize=2)
+def _members(api: Api, legacy: bool) -> dict[str, Any]:
+    return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in document(api, "", legacy=legacy).items()}
+
+
+def _servers(base_url: str) -> list[dict[str, str]]:
+    return [{"url": base_url or "/"}]
 
 
 def _key(kind: Any) -> str:

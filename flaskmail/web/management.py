@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, unquote
 
-import msgspec
 from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 
@@ -13,7 +12,6 @@ from flaskmail.accounts.principals import Principal
 from flaskmail.errors import RequestError
 from flaskmail.management import api
 from flaskmail.management.dispatch import JSON, Request
-from flaskmail.management.openapi import document
 from flaskmail.management.refusals import invalid
 from flaskmail.server import Server
 from flaskmail.web.admission import (
@@ -51,10 +49,13 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
     @blueprint.get("/api/openapi.json", strict_slashes=False, merge_slashes=False)
     def described() -> Response:
         spend_unproven(request.environ)
+        # Most processes are never asked for it.
+        from flaskmail.management.openapi import encoded
+
         legacy = server.settings.management.legacy_get
-        found = document(api(), base_url(server, request.environ, prefix), legacy=legacy)
+        found = encoded(api(), base_url(server, request.environ, prefix), legacy=legacy)
         # It tells nothing that the source code does not.
-        return Response(msgspec.json.encode(found), content_type=JSON, headers={"Cache-Control": "no-cache"})
+        return Response(found, content_type=JSON, headers={"Cache-Control": "no-cache"})
 
     @blueprint.route("/api/", defaults={"rest": ""}, methods=METHODS, **plain)
     @blueprint.route("/api/<path:rest>", methods=METHODS, **plain)

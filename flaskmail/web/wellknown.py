@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.domains import local_domain
 from flaskmail.accounts.faults import BadName, UnknownName
 from flaskmail.errors import RequestError
-from flaskmail.formats import autoconfig, wellknown
+from flaskmail.formats import wellknown
 from flaskmail.server import Server
 from flaskmail.sockets import takes_passwords
 from flaskmail.web.admission import Environ, base_url
 from flaskmail.web.offered import has_route, metadata
 from flaskmail.web.publishing import publish, published
 from flaskmail.web.ranges import query_value
+
+if TYPE_CHECKING:
+    from flaskmail.formats import autoconfig
 
 SECURITY = "/.well-known/security.txt"
 CHANGE_PASSWORD = "/.well-known/change-password"
@@ -67,6 +71,9 @@ def add(blueprint: Blueprint, server: Server, jmap_prefix: str) -> None:
         section = server.settings.discovery.autoconfig
         if not section.enable:
             raise RequestError(404, _NOTHING)
+        # It takes an XML library, which most processes never need.
+        from flaskmail.formats import autoconfig
+
         domain = _asked_domain(server, request.environ)
         servers: list[autoconfig.Jmap | autoconfig.Socket] = []
         base = base_url(server, request.environ, "")
@@ -120,6 +127,8 @@ def _oauth(server: Server, base: str) -> autoconfig.OAuth | None:
     found = metadata(server, "oauth-authorization-server", base)
     if found is None or "authorization_endpoint" not in found:
         return None
+    from flaskmail.formats import autoconfig
+
     scopes = [one for one in found["scopes_supported"] if one.startswith("urn:ietf:params:jmap:")]
     scopes += ["offline_access"] if "offline_access" in found["scopes_supported"] else []
     return autoconfig.OAuth(found["issuer"], found["authorization_endpoint"], found["token_endpoint"], " ".join(scopes))
