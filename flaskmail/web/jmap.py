@@ -9,6 +9,7 @@ from flaskmail.errors import RequestError
 from flaskmail.server import Server
 from flaskmail.web.admission import Environ, Slots, base_url, install, read_body, refuse_encoding, who
 from flaskmail.web.blobs import NameConverter, download, upload
+from flaskmail.web.mounting import prefix_of
 from flaskmail.web.ranges import matches
 
 NOT_JSON = "urn:ietf:params:jmap:error:notJSON"
@@ -86,14 +87,12 @@ def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool
     api: None to make one for this blueprint. self_reliant: brings its own error responses, Host check and access log; False
     when the application has them (:func:`flaskmail.web.admission.install`)."""
     blueprint = Blueprint("jmap", __name__)
-    prefix = ""
+    prefix = prefix_of(blueprint)
     answers = api or Api(server)
     if self_reliant:
         install(blueprint, server)
 
     def set_up(state: BlueprintSetupState) -> None:
-        nonlocal prefix
-        prefix = (state.url_prefix or "").rstrip("/")
         state.app.url_map.converters["flaskmail_name"] = NameConverter
 
     blueprint.record(set_up)
@@ -102,12 +101,12 @@ def jmap_blueprint(server: Server, *, api: Api | None = None, self_reliant: bool
 
     @blueprint.post("/jmap/", **plain)
     def call() -> Response:
-        body, headers = answers.call(request.environ, prefix)
+        body, headers = answers.call(request.environ, prefix())
         return Response(body, headers=headers)
 
     @blueprint.get("/jmap/session", **plain)
     def session() -> Response:
-        return session_response(answers, prefix)
+        return session_response(answers, prefix())
 
     @blueprint.post("/jmap/upload/<account_id>/", **plain)
     def put(account_id: str) -> Response:

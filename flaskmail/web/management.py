@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote
 
 from flask import Blueprint, Response, request
-from flask.blueprints import BlueprintSetupState
 
 from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.principals import Principal
@@ -24,6 +23,7 @@ from flaskmail.web.admission import (
     spend_unproven,
     who,
 )
+from flaskmail.web.mounting import prefix_of
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that the operations answer for themselves, if only with 405."""
@@ -35,15 +35,9 @@ MAX_PARAMETERS = 50
 def management_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
     """``/api/…``, ready for ``app.register_blueprint``. self_reliant: as for :func:`flaskmail.web.jmap_blueprint`."""
     blueprint = Blueprint("flaskmail-management", __name__)
-    prefix = ""
+    prefix = prefix_of(blueprint)
     if self_reliant:
         install(blueprint, server)
-
-    def set_up(state: BlueprintSetupState) -> None:
-        nonlocal prefix
-        prefix = (state.url_prefix or "").rstrip("/")
-
-    blueprint.record(set_up)
     plain = {"strict_slashes": False, "merge_slashes": False, "provide_automatic_options": False}
 
     @blueprint.get("/api/openapi.json", strict_slashes=False, merge_slashes=False)
@@ -53,7 +47,7 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
         from flaskmail.management.openapi import encoded
 
         legacy = server.settings.management.legacy_get
-        found = encoded(api(), base_url(server, request.environ, prefix), legacy=legacy)
+        found = encoded(api(), base_url(server, request.environ, prefix()), legacy=legacy)
         # It tells nothing that the source code does not.
         return Response(found, content_type=JSON, headers={"Cache-Control": "no-cache"})
 
@@ -78,7 +72,7 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
                 headers={name.lower(): value for name, value in request.headers.items()},
                 read=lambda limit: read(environ, limit),
                 address=client_of(environ),
-                base_url=lambda: base_url(server, environ, prefix),
+                base_url=lambda: base_url(server, environ, prefix()),
             ),
             asker,
             legacy=legacy,

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
-from flask.blueprints import BlueprintSetupState
 
 from flaskmail.errors import RequestError
 from flaskmail.oauth import offer as paths
@@ -29,6 +28,7 @@ from flaskmail.web.admission import (
     spend_unproven,
     who,
 )
+from flaskmail.web.mounting import prefix_of
 
 log = logging.getLogger("flaskmail.oauth")
 
@@ -50,15 +50,9 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
     """``/auth/…``, ready for ``app.register_blueprint``; belongs at the root of the host. self_reliant: as for
     :func:`flaskmail.web.jmap_blueprint`."""
     blueprint = Blueprint("flaskmail-oauth", __name__)
-    prefix = ""
+    prefix = prefix_of(blueprint)
     if self_reliant:
         install(blueprint, server)
-
-    def set_up(state: BlueprintSetupState) -> None:
-        nonlocal prefix
-        prefix = (state.url_prefix or "").rstrip("/")
-
-    blueprint.record(set_up)
     blueprint.register_error_handler(OAuthError, counted)
     endpoints = server.oauth.endpoints
     # Never a redirect: it would name the server by the client's Host header.
@@ -74,7 +68,7 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
         )
 
     def issuer() -> str:
-        return base_url(server, request.environ, prefix).rstrip("/")
+        return base_url(server, request.environ, prefix()).rstrip("/")
 
     @blueprint.post(paths.TOKEN, **plain)
     def token() -> Response:
