@@ -23,3 +23,6 @@ READABLE = "flaskmail.readable"
 DECIDED = "flaskmail.decided"
 """For the policy itself: the Policy that decides about the request; the Outgoing; header fields of this response alone; whether a
 plugin lets the origin read; (status, header fields) that :func:`flaskmail.policy.leaving.leave` has decided on."""
+
+UNPROVEN = "flaskmail.unproven"
+"""There when the request was counted as one whose credentials prove nothing."""

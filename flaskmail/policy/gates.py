@@ -17,7 +17,7 @@ from flaskmail.hookvalues import RateDecision
 from flaskmail.plugins import HookFailed
 from flaskmail.policy.answers import NO_CONTENT, Answer, problem, redirect
 from flaskmail.policy.counters import Counters
-from flaskmail.policy.environ import CLIENT, FURTHER, PLAN, READABLE, Environ
+from flaskmail.policy.environ import CLIENT, FURTHER, PLAN, READABLE, UNPROVEN, Environ
 from flaskmail.policy.hooks import Ask, asked_refusal, request_of
 from flaskmail.policy.plan import LONGEST_KEY, Policy
 
@@ -116,6 +116,8 @@ class Gates:
         limit = policy.anonymous if principal is None else policy.account
         if limit is None:
             return RateDecision()
+        if principal is None and UNPROVEN in environ:
+            limit = Limit("unproven", limit.count, limit.seconds)
         wait = self._spend(environ, limit, environ[CLIENT].key if principal is None else _id(principal))
         return RateDecision(wait, environ[FURTHER])
 
@@ -136,17 +138,16 @@ class Gates:
     def spend_unproven(self, environ: Environ) -> None:
         """Counts a request whose ``Authorization`` header proves nothing: what it says is wrong, or is not asked for at that
         address. They have a bucket of their own, as large as that of anonymous requests, so that whoever sends right
-        credentials from the same address does not wait for them. Without such a header nothing happens. RequestError 429."""
-        policy, client = environ[PLAN], environ[CLIENT]
-        if "HTTP_AUTHORIZATION" not in environ or client.exempt:
+        credentials from the same address does not wait for them. A request counts once, one without such a header not at
+        all. RequestError 429."""
+        policy: Policy = environ[PLAN]
+        if "HTTP_AUTHORIZATION" not in environ or environ[CLIENT].exempt or UNPROVEN in environ:
             return
+        environ[UNPROVEN] = True
         if policy.hooks.rate_limit is not None:
             wait = self._asked_rate(policy.hooks.rate_limit, policy, environ, None)
-        elif policy.anonymous is None:
-            return
         else:
-            limit: Limit = policy.anonymous
-            wait = self._spend(environ, Limit("unproven", limit.count, limit.seconds), client.key)
+            wait = self._spend_for(environ, None).wait
         if wait:
             raise RequestError(
                 429,

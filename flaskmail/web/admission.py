@@ -44,8 +44,17 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
             raise failed
         arrive(request.environ)
 
+    def counted(error: RequestError) -> RequestError:
+        # Who came in has a limit of the own account; what waits or is out of order has been counted.
+        if error.status not in (429, 503) and accesslog.ACCOUNT not in request.environ:
+            try:
+                spend_unproven(request.environ)
+            except RequestError as limited:
+                return limited
+        return error
+
     def refused(error: RequestError) -> Response:
-        environ = request.environ
+        environ, error = request.environ, counted(error)
 
         def metadata() -> str | None:
             return resource_metadata(server, base_url(server, environ, ""), request.path)
@@ -96,12 +105,7 @@ def who(server: Server, environ: Environ) -> Principal:
     authorization = environ.get("HTTP_AUTHORIZATION")
     if not sockets.takes_passwords(environ) and Credentials(authorization).scheme == "basic":
         raise RequestError(401, "Passwords are not accepted here. Use a token (Bearer).")
-    try:
-        principal = server.authenticate(authorization, address, lambda: request_of(environ))
-    except RequestError as error:
-        if error.status == 401:
-            spend_unproven(environ)
-        raise
+    principal = server.authenticate(authorization, address, lambda: request_of(environ))
     environ[accesslog.ACCOUNT] = principal.name
     if policy is not None:
         policy.spend_account(environ, principal)
@@ -109,8 +113,9 @@ def who(server: Server, environ: Environ) -> Principal:
 
 
 def spend_unproven(environ: Environ) -> None:
-    """Counts a request whose credentials are wrong, or which brings some where nobody asks for them: else any ``Authorization``
-    header would be a way around the limit of anonymous requests. Raises RequestError 429."""
+    """Counts a request that brings credentials where nobody asks for them. Else any ``Authorization`` header would be a way
+    around the limit of anonymous requests. What is refused before anybody is known is counted with the refusal. Raises
+    RequestError 429."""
     policy: HttpPolicy | None = environ.get(POLICY)
     if policy is not None:
         policy.spend_unproven(environ)
