@@ -69,7 +69,7 @@ REASONS = {
 
 PARAMETERS: Mapping[str, tuple[str, str]] = {
     "principal": ("A name, or an id.", "alice@example.org"),
-    "domain": ("The name of a domain.", "example.org"),
+    "domain": ("The name of a domain.", "example.com"),
     "records": ("The name of a domain.", "example.org"),
     "zone": ("The name of a domain.", "example.org"),
     "check": ("The name of a domain.", "example.org"),
@@ -165,7 +165,7 @@ def _operation(one: Operation, of: Mapping[str, Any]) -> Iterator[tuple[str, Any
     yield "x-permissions", list(one.permissions)
     if one.legacy:
         yield "deprecated", True
-    parameters = [*_in_path(one), *_in_query(one.query)]
+    parameters = [*_in_path(one), *_in_query(one.query), *_in_headers(one)]
     if parameters:
         yield "parameters", parameters
     if one.body is not None:
@@ -224,6 +224,18 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
         required = {"required": True} if name in schema.get("required", ()) else {}
         yield {"name": name, "in": "query", **described, **required, "schema": each, **listed}
+
+
+def _in_headers(one: Operation) -> Iterator[dict[str, Any]]:
+    if 412 in one.refuses:
+        yield {
+            "name": "If-Match",
+            "in": "header",
+            "description": "The ETag of what was read: refused with 412 when it is another by now.",
+            # RFC 9110 sections 8.8.3 and 13.1.1.
+            "schema": {"type": "string", "pattern": r'^(\*|"[!#-~]*"(, ?"[!#-~]*")*)$'},
+            "example": "*",
+        }
 
 
 def _clean(name: str) -> str:

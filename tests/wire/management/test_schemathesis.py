@@ -64,6 +64,9 @@ def tended(live: LiveServer) -> Iterator[Client]:
     admin = Client(live, basic("admin"))
     admin.data("POST", "/api/domain/example.org")
     admin.data("POST", "/api/dkim", {"domain": "example.org", "algorithm": "Ed25519", "id": "rsa-example.org"})
+    # The examples of the document name them; a domain is made by one of its examples.
+    admin.data("POST", "/api/principal", {"type": "individual", "name": "alice@example.org"})
+    admin.data("POST", "/api/oauth/client", {"name": "Webmail", "id": "webmail"})
     over = threading.Event()
 
     def tend() -> None:
