@@ -122,8 +122,10 @@ class Authenticator:
             raise RequestError(401, "This resource needs authentication: Basic or Bearer.")
         if len(authorization) > MAX_HEADER:
             raise RequestError(400, f"The Authorization header is longer than {MAX_HEADER} octets.")
+        # A password that is remembered for one client says nothing of another, whose guesses are counted.
+        whose = f"{address}\0{authorization}" if authorization[:6].lower() == "basic " else authorization
         key = hashlib.blake2b(
-            authorization.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key, usedforsecurity=True
+            whose.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key, usedforsecurity=True
         ).digest()
         return self._remembered(key, address) or self._verify(key, authorization, address)
 

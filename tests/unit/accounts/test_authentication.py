@@ -283,3 +283,14 @@ def test_a_remembered_credential_costs_microseconds(directory: Directory, alice:
     for _ in range(2000):
         directory.authenticator.authenticate(header, HOME)
     assert (time.thread_time() - started) / 2000 < 5 * 10e-6
+
+
+def test_what_one_client_proved_lets_no_other_guess(directory: Directory, alice: Principal) -> None:
+    right, stranger = basic(alice.name), "198.51.100.1"
+    assert directory.authenticator.authenticate(right, HOME).id == alice.id
+    tries = 0
+    while refusal(directory, basic(alice.name, "wrong"), stranger).status != 429:
+        tries += 1
+        assert tries < 50
+    assert refusal(directory, right, stranger).status == 429, "a right guess must look like any other"
+    assert directory.authenticator.authenticate(right, HOME).id == alice.id
