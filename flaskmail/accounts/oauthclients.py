@@ -23,6 +23,9 @@ from flaskmail.oauth.errors import OAuthError, invalid_client
 SECRET_PREFIX = "fms_"
 """Every client secret begins with it, so that scanners for leaked secrets can recognise one."""
 
+CLIENT_SECRET = "client secret"
+"""The kind of guesses, for the throttle."""
+
 UNUSED_SECONDS = 86400
 """A client that registered itself and is not used for so long after that is forgotten."""
 
@@ -156,8 +159,8 @@ class OAuthClients:
         if client is not None and not client.confidential:
             return client
         # A secret cannot be guessed: one who tries is slowed down alone, and locks out neither the client nor its neighbours.
-        name = f"oauth client\0{client_key(address)}"
-        wait = self._throttle.waiting("", name)
+        source = client_key(address)
+        wait = self._throttle.waiting("", source, CLIENT_SECRET)
         if wait:
             raise OAuthError(
                 "temporarily_unavailable",
@@ -166,7 +169,7 @@ class OAuthClients:
                 headers={"Retry-After": str(math.ceil(wait))},
             )
         if client is None or not self._is_secret(client.id, credentials.secret or ""):
-            self._throttle.enter("", name)
+            self._throttle.enter("", source, CLIENT_SECRET)
             raise invalid_client("There is no such client, or its secret is wrong.", basic=basic)
         return client
 

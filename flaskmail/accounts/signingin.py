@@ -67,11 +67,11 @@ class SignIn:
     def guess(self, what: str, principal: Principal, address: str) -> None:
         """Counts somebody's try to guess something else that is short, such as a code of a device: as many of each kind as
         wrong passwords, in buckets of its own. Raises RequestError 429."""
-        self._refuse_for(self._throttle.enter(address, f"{what}\0{principal.id}"))
+        self._refuse_for(self._throttle.enter(address, principal.id, what))
 
     def guessed(self, what: str, principal: Principal, address: str) -> None:
         """Takes back what ``guess`` counted: the guess was right."""
-        self._throttle.succeeded(address, f"{what}\0{principal.id}")
+        self._throttle.succeeded(address, principal.id, what)
 
     def _refuse_for(self, wait: float) -> None:
         if wait:

@@ -16,6 +16,10 @@ KNOWN = 90 * 86400.0
 """Seconds for which an address from which an account was used counts as one of its own."""
 
 
+PASSWORD = "password"
+"""The usual kind of guesses."""
+
+
 def client_key(address: str) -> str:
     """What counts as one client: an IPv4 address, the /64 of an IPv6 address, "" when the address is not known."""
     try:
@@ -40,7 +44,9 @@ def wait_for(level: float, rate: Rate) -> float:
 
 
 def _key(*parts: str) -> bytes:
-    octets = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
+    # Names are what strangers type: whatever stands in one, no other parts give the same octets.
+    texts = [part.encode("utf-8", "surrogatepass") for part in parts]
+    octets = b"".join(len(text).to_bytes(8, "big") + text for text in texts)
     return hashlib.blake2b(octets, digest_size=16).digest()
 
 
@@ -49,7 +55,8 @@ class Throttle:
 
     A try from an address that the account was used from before counts for that pair alone, so strangers cannot lock an owner
     out; any other try counts for the address and for the account. Names are stored as hashes only. rate: tries that may be
-    wrong, in how many seconds. clock: seconds since 1970.
+    wrong, in how many seconds. clock: seconds since 1970. kind, of every method: what is guessed; each has buckets of its own
+    but for the one of the address.
     """
 
     def __init__(self, path: Path, rate: Rate, *, clock: Callable[[], float] = time.time) -> None:
@@ -61,12 +68,12 @@ class Throttle:
         """Counts by another rate from now on."""
         self._rate = rate
 
-    def enter(self, address: str, name: str) -> float:
+    def enter(self, address: str, name: str, kind: str = PASSWORD) -> float:
         """Counts a try before its password is looked at. Answers 0, or the seconds to wait (then nothing is counted)."""
-        wait = self.waiting(address, name)
+        wait = self.waiting(address, name, kind)
         if wait:
             return wait
-        keys = self._keys(address, name)
+        keys = self._keys(address, name, kind)
         now = self._clock()
         with self._database.write() as execute:
             execute("DELETE FROM failures WHERE at < ?", (now - self._rate.seconds,))
@@ -84,30 +91,30 @@ class Throttle:
                 execute("INSERT OR REPLACE INTO failures(key, level, at) VALUES(?,?,?)", (key, level, now))
         return 0.0
 
-    def waiting(self, address: str, name: str) -> float:
+    def waiting(self, address: str, name: str, kind: str = PASSWORD) -> float:
         """The seconds to wait before a try would be looked at; nothing is counted."""
         now = self._clock()
-        return max(self._wait(key, now) for key in self._keys(address, name))
+        return max(self._wait(key, now) for key in self._keys(address, name, kind))
 
-    def succeeded(self, address: str, name: str) -> None:
+    def succeeded(self, address: str, name: str, kind: str = PASSWORD) -> None:
         """Takes back what ``enter`` counted, and remembers the address as one of the account's own."""
-        keys = self._keys(address, name)
+        keys = self._keys(address, name, kind)
         client = client_key(address)
         now = self._clock()
         with self._database.write() as execute:
             for key in keys:
                 execute("UPDATE failures SET level=max(0.0, level-1.0) WHERE key=?", (key,))
             if client:
-                execute("INSERT OR REPLACE INTO known(key, at) VALUES(?,?)", (_key("known", client, name), now))
+                execute("INSERT OR REPLACE INTO known(key, at) VALUES(?,?)", (_key("known", kind, client, name), now))
 
-    def _keys(self, address: str, name: str) -> list[bytes]:
+    def _keys(self, address: str, name: str, kind: str) -> list[bytes]:
         client = client_key(address)
         if not client:
-            return [_key("account", name)]
-        pair = _key("known", client, name)
+            return [_key("account", kind, name)]
+        pair = _key("known", kind, client, name)
         if self._database.row("SELECT 1 FROM known WHERE key=? AND at>=?", (pair, self._clock() - KNOWN)):
-            return [_key("pair", client, name)]
-        return [_key("address", client), _key("account", name)]
+            return [_key("pair", kind, client, name)]
+        return [_key("address", client), _key("account", kind, name)]
 
     def _wait(self, key: bytes, now: float) -> float:
         row = self._database.row("SELECT level, at FROM failures WHERE key=?", (key,))
