@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +22,8 @@ LONGEST = 256 * 1024
 """Octets without a line end after which a file is taken for damaged there."""
 _SLACK = 300.0
 """Seconds by which neighbouring lines of several workers may be out of order."""
+_FIRST, _LAST = 7 * 86400.0, 250_000_000_000.0
+"""Between which every event lies; days before and after them can be computed with."""
 _PLAIN = re.compile(r"[A-Za-z0-9@._-]+")
 
 
@@ -76,6 +78,7 @@ def search(
     folder: Path, wanted: Wanted, *, page: int = 1, limit: int = 100, most: int = MOST, seconds: float = PATIENCE
 ) -> Found:
     """One page of what is wanted. page: from 1 on; limit: events of a page."""
+    wanted = replace(wanted, since=_within(wanted.since), until=_within(wanted.until))
     test, first = wanted.test(), (max(1, page) - 1) * limit
     found: list[Event] = []
     total, left, until = 0, most, time.monotonic() + seconds
@@ -95,6 +98,10 @@ def search(
                 if other is not None and other.timestamp < oldest:
                     return Found(found, total, True)
     return Found(found, total, True)
+
+
+def _within(seconds: float | None) -> float | None:
+    return None if seconds is None else min(max(seconds, _FIRST), _LAST)
 
 
 def _worth_reading(folder: Path, wanted: Wanted) -> list[LogFile]:

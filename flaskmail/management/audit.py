@@ -109,7 +109,8 @@ def moment(member: str, text: str | None) -> float | None:
         found = datetime.fromisoformat(text.upper().replace(":60", ":59", 1) if ":60" in text[16:] else text.upper())
         if found.tzinfo is None:
             raise ValueError
-        return found.timestamp()
+        # An offset may lead out of the years that can be written.
+        return min(max(found.timestamp(), -62_135_596_800), 253_402_300_799)
     except (ValueError, OverflowError):
         raise invalid(member, "write a date and time as 2026-01-31T12:00:00Z", repr(text[:40])) from None
 

@@ -217,6 +217,7 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         return
     schema = next(iter(msgspec.json.schema_components([kind], ref_template=_REF)[1].values()))
     for name, each in schema["properties"].items():
+        each = _given(each)
         described = {"description": each.pop("description")} if "description" in each else {}
         if each.get("type") == "boolean":
             # A switch of the old API is written without a value.
@@ -224,6 +225,15 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
         required = {"required": True} if name in schema.get("required", ()) else {}
         yield {"name": name, "in": "query", **described, **required, "schema": each, **listed}
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that is there: no query can say null."""
+    others = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(others) != 1:
+        return schema
+    rest = {name: one for name, one in schema.items() if name != "anyOf" and (name, one) != ("default", None)}
+    return {**others[0], **rest}
 
 
 def _in_headers(one: Operation) -> Iterator[dict[str, Any]]:

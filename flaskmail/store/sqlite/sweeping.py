@@ -83,8 +83,13 @@ def tidy(root: Path, older_than: float) -> int:
     removed = 0
     for kind in (".making-*", ".deleted-*"):
         for folder in root.glob(kind):
-            # Renaming changes the ctime alone.
-            if time.time() - folder.stat().st_ctime > older_than:
+            try:
+                # Renaming changes the ctime alone.
+                age = time.time() - folder.stat().st_ctime
+            except FileNotFoundError:
+                # Whoever was at it has ended it.
+                continue
+            if age > older_than:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += not folder.exists()
     return removed

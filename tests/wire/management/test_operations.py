@@ -299,6 +299,23 @@ def test_other_methods(wire: Wire) -> None:
             assert (said.status, {*said.headers["allow"].split(", ")}) == (405, told), (method, path)
 
 
+def test_the_edges_of_time(wire: Wire) -> None:
+    edges = (
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59.999Z",
+        "9999-12-31T23:59:59-23:59",
+    )
+    for edge in edges:
+        for name in ("logs.list", "audit.list"):
+            for member in ("since", "before"):
+                said = wire.call(wire.operations[name], Cell(query={member: edge, "limit": "1"}), wire.admin)
+                assert said.status == 200, (edge, said)
+        said = wire.ask("POST", "/api/account/credentials", {"kind": "token", "name": "x", "expires": edge})
+        assert said.status == (200 if edge[0] == "9" else 409), said
+    assert wire.data("GET", "/account/credentials")["total"] >= 2
+
+
 # ---- what does not depend on the operation
 def test_a_server_that_is_not_set_up_for_it(tmp_path: Path) -> None:
     limited = '[server.http.rate-limit]\naccount = "40/1m"\nanonymous = false\n'
