@@ -221,7 +221,11 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         described = {"description": each.pop("description")} if "description" in each else {}
         if each.get("type") == "boolean":
             # A switch of the old API is written without a value.
-            each = {"enum": [True, False, ""], **{key: one for key, one in each.items() if key == "default"}}
+            each = {
+                "type": ["boolean", "string"],
+                "enum": [True, False, ""],
+                **{key: one for key, one in each.items() if key == "default"},
+            }
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
         required = {"required": True} if name in schema.get("required", ()) else {}
         yield {"name": name, "in": "query", **described, **required, "schema": each, **listed}
