@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import re
-import select
+import selectors
 import shutil
 import signal
 import subprocess
@@ -353,11 +353,14 @@ def test_the_log_is_followed(live: LiveServer, tmp_path: Path, asked: set[tuple[
     )
     try:
         assert process.stdout is not None
+        waiting = selectors.DefaultSelector()
+        waiting.register(process.stdout, selectors.EVENT_READ)
         for number in range(60):
             # Whatever happens before it listens, it does not see.
             run(f"config set account.quota {number + 1}GB", at(live), tmp_path)
-            if select.select([process.stdout], [], [], 0.5)[0]:
+            if waiting.select(0.5):
                 break
+        waiting.close()
         event = json.loads(process.stdout.readline())
         assert {"timestamp", "level", "event", "event_id"} <= set(event)
     finally:
