@@ -217,8 +217,8 @@ def rate_limit(policy: PolicyFacts, request: Any, principal: Any) -> RateDecisio
     """Has this client, or this account, asked too often?
 
     principal: whose credentials were right, None before credentials are looked at, and then only for requests without an
-    Authorization header; None as well, later, for those whose credentials turned out to prove nothing. Never asked for health checks and trusted proxies. None: no opinion; the built-in ``limits``
-    decides by ``rate-limit``.
+    Authorization header; None as well, later, for those whose credentials turned out to prove nothing. Never asked for health
+    checks and trusted proxies. None: no opinion; the built-in ``limits`` decides by ``rate-limit``.
 
     Provisional since 0.1.
     """

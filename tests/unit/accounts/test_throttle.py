@@ -163,7 +163,8 @@ def test_the_eleventh_wrong_password_is_429(directory: Directory, open_directory
         statuses.append(caught.value.status)
     assert statuses == [401] * 10 + [429] * 5
     assert 1 <= int(caught.value.headers["Retry-After"]) <= 6
-    # The right password is not even looked at from there, though it is remembered for another client; the owner's address is free.
+    # The right password is not even looked at from there, though it is remembered for another client; the owner's address is
+    # free.
     for header in (basic(alice.name) + "=", remembered):
         with pytest.raises(RequestError) as caught:
             directory.authenticator.authenticate(header, "192.0.2.1")
