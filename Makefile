@@ -23,8 +23,14 @@ endif
 run: setup
 	@exec $(VENV)/bin/python -m gunicorn $(ARGS) wsgi:app
 
+# What talks to servers and browsers mostly waits: it runs beside the rest, and says afterwards what it found.
+WAITING = tests/wire tests/browser
+
 test: setup-test lint
-	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m "not long"
+	@said=$$(mktemp); waiting=; trap 'kill $$waiting 2>/dev/null; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
+	$(TEST_ENV) $(VENV)/bin/python -m pytest -q -p no:cacheprovider -m "not long" $(WAITING) > "$$said" 2>&1 & waiting=$$!; \
+	$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m "not long" $(WAITING:%=--ignore=%); rest=$$?; \
+	wait $$waiting; other=$$?; cat "$$said"; exit $$((rest | other))
 
 test-long: setup-test
 	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m long
