@@ -185,9 +185,18 @@ def _allowed(methods: Collection[str]) -> str:
     return ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
 
 
+_TAG = r'(?:W/)?"[^"]*"'
+_TAGS = re.compile(rf"{_TAG}(?:[ \t]*,[ \t]*{_TAG})*")
+
+
 def _tags(header: str | None) -> tuple[str, ...] | None:
-    # RFC 9110 section 8.8.3: entity tags hold no quote, and If-Match compares strongly.
-    return None if header is None else tuple(re.findall(r'\*|(?:W/)?"[^"]*"', header))
+    if header is None:
+        return None
+    text = header.strip(" \t")
+    # RFC 9110 section 13.1.1: "*" stands alone. What is malformed names no state at all.
+    if text == "*":
+        return ("*",)
+    return tuple(re.findall(_TAG, text)) if _TAGS.fullmatch(text) else ()
 
 
 def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:

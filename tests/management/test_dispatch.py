@@ -208,6 +208,10 @@ def test_entity_tags(made: MadeServer) -> None:
     assert ask(made, "/pot/a", headers={"if-none-match": '"8"'}).status == 200
     assert ask(made, "/pot", "POST", {"potName": "a"}, headers={"if-match": '"6", "7"'}).status == 201
     assert ask(made, "/pot", "POST", {"potName": "a"}, headers={"if-match": "*"}).status == 201
+    for malformed in ("|G$*H", '*, "7"', "7", ""):
+        with pytest.raises(RequestError) as error:
+            ask(made, "/pot", "POST", {"potName": "a"}, headers={"if-match": malformed})
+        assert error.value.status == 412
 
 
 @pytest.mark.parametrize(
