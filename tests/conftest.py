@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of collected tests stay until the end: without this, each full garbage collection, which may fall into
+    any test and its guard against runaway work, walks through them all again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

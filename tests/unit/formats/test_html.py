@@ -75,9 +75,9 @@ def test_length_is_limited() -> None:
     ids=lambda html: html[:12],
 )
 def test_time_is_bounded(html: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     to_text(html)
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from([*"<>/!-\"'=& ;#x1p", "<p hidden>", "<script>"])).map("".join)))

@@ -91,6 +91,6 @@ def test_unicode_casemap_orders_people_s_names() -> None:
 @pytest.mark.parametrize("text", ["9" * 1_000_000, "é" * 1_000_000, "\u0301" * 1_000_000, "0" * 1_000_000 + "x"])
 @pytest.mark.parametrize("name", list(COLLATIONS))
 def test_long_text_costs_little(name: str, text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     key(name)(text)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2

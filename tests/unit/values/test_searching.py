@@ -131,12 +131,12 @@ def test_queries_are_bounded() -> None:
 
 @pytest.mark.parametrize("piece", ['"', "'", "' ", '" \\', "'a ", '"\\\\', "\\", "'a' ", '"a', "*", "\u0301"])
 def test_hostile_queries_cost_little(piece: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     try:
         parse_search(piece * (MAX_QUERY // len(piece)))
     except QueryTooLong:
         pass
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @given(st.text(max_size=200))

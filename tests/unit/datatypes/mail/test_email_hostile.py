@@ -84,9 +84,9 @@ def everything(raw: bytes) -> Record:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_time_is_bounded(name: str) -> None:
     raw = MESSAGES[name]()
-    started = time.process_time()
+    started = time.thread_time()
     record = everything(raw)
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
     assert record["size"] == len(raw)
     assert len(record["preview"]) <= 256
 

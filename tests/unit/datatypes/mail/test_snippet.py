@@ -107,9 +107,9 @@ def test_a_preview_is_small_and_sound(body: str, query: str) -> None:
 
 @pytest.mark.parametrize("body", ["foo " * 500_000, "é" * 2_000_000, "é " * 1_000_000 + "foo", " " * 2_000_000 + "foo"])
 def test_a_hostile_body_is_cheap(body: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     mark_preview(body, terms("foo bar ba* 'q r s'"))
-    assert time.process_time() - start < 2.5
+    assert time.thread_time() - start < 2.5
 
 
 def test_what_a_filter_looks_for() -> None:

@@ -67,10 +67,10 @@ def test_replies_in_other_languages_have_the_same_subject(subject: str) -> None:
     ],
 )
 def test_a_hostile_subject_is_cheap(subject: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     base_subject(subject)
     same_subject_key(subject)
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def record(own: str, *references: str, answers: str | None = None) -> dict[str, object]:

@@ -324,9 +324,9 @@ def test_lines_with_encoded_words_are_short(value: str) -> None:
 
 
 def test_large_content_is_cheap() -> None:
-    start = time.process_time()
+    start = time.thread_time()
     build.encode(bytes(range(256)) * 40_000, "application/pdf", text=False)
     build.encode(("zwölf Boxkämpfer\r\n" * 200_000).encode(), "text/plain", text=True)
     build.field_line("Subject", build.text("ä b " * 50_000))
     build.field_line("To", build.addresses([{"name": "Ä", "email": "a@b.example"}] * 20_000))
-    assert time.process_time() - start < 10
+    assert time.thread_time() - start < 10

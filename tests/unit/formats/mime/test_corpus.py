@@ -34,10 +34,10 @@ def test_every_real_message_is_read() -> None:
     assert archives
     for archive in archives:
         for name, raw in messages(archive):
-            started = time.process_time()
+            started = time.thread_time()
             message = everything(raw)
             check_places(message.root, 0, len(raw))
             for part in message.root.walk():
                 if part.type == "text/html":
                     assert len(preview(to_text(transfer.decode_text(raw, part)[0]))) <= 256
-            assert time.process_time() - started < 5, name
+            assert time.thread_time() - started < 5, name

@@ -39,9 +39,9 @@ def check_places(part: Part, start: int, end: int) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_is_bounded(name: str) -> None:
     raw = HOSTILE[name]()
-    started = time.process_time()
+    started = time.thread_time()
     message = everything(raw)
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
     assert message.raw is raw
     check_places(message.root, 0, len(raw))
 
