@@ -18,7 +18,7 @@ _PORTS = {"imap": (993, 143), "pop3": (995, 110), "smtp": (465, 587)}
 
 @dataclass(frozen=True, slots=True)
 class Jmap:
-    """JMAP at a URL, that of the session. authentication: "OAuth2" and "basic", the better one first."""
+    """JMAP at a URL, that of the session. authentication: "OAuth2" and schemes of HTTP like "Basic", the better one first."""
 
     url: str
     authentication: tuple[str, ...]
@@ -77,7 +77,9 @@ def _jmap(provider: Element, server: Jmap) -> None:
     place = SubElement(provider, "incomingServer", type="jmap")
     _text(place, "url", server.url)
     for method in server.authentication:
-        _text(place, "authentication", method)
+        # draft-ietf-mailmaint-autoconfig, "URL-based protocols": what WWW-Authenticate calls it, but for OAuth2.
+        system = {} if method == "OAuth2" else {"system": "http"}
+        SubElement(place, "authentication", system).text = _clean(method)
     _text(place, "username", USERNAME)
 
 

@@ -139,4 +139,4 @@ def _methods(server: Server, oauth: autoconfig.OAuth | None, environ: Environ) -
     # A program whose makers are not known here has to register itself first.
     registration = server.settings.oauth.client_registration
     usable = oauth is not None and ((registration.enable and registration.anonymous) or not basic)
-    return (*(("OAuth2",) if usable else ()), *(("basic",) if basic else ()))
+    return (*(("OAuth2",) if usable else ()), *(("Basic",) if basic else ()))

@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 
 def test_what_mail_programs_read() -> None:
     servers = [
-        Jmap("https://m.example/jmap/session", ("OAuth2", "basic")),
+        Jmap("https://m.example/jmap/session", ("OAuth2", "Basic")),
         Socket("imap", "i.example"),
         Socket("smtp", "s.example", None, True),
     ]
@@ -28,7 +28,8 @@ def test_what_mail_programs_read() -> None:
     assert (provider.get("id"), provider.findtext("domain")) == ("example.org", "example.org")
     jmap, imap = provider.findall("incomingServer")
     assert (jmap.get("type"), jmap.findtext("url")) == ("jmap", "https://m.example/jmap/session")
-    assert [one.text for one in jmap.findall("authentication")] == ["OAuth2", "basic"]
+    methods = [(one.text, one.get("system")) for one in jmap.findall("authentication")]
+    assert methods == [("OAuth2", None), ("Basic", "http")]
     assert {jmap.findtext("username"), imap.findtext("username")} == {"%EMAILADDRESS%"}
     assert [imap.findtext(name) for name in ("hostname", "port", "socketType")] == ["i.example", "993", "SSL"]
     [smtp] = provider.findall("outgoingServer")

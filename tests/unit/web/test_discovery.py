@@ -194,7 +194,7 @@ def test_mail_programs_are_told_what_is_served(full: MadeServer) -> None:
         assert root.findall("emailProvider/outgoingServer") == []
         url = servers[0].findtext("url") or ""
         assert get(full, url.removeprefix(BASE), Authorization=basic("alice@example.org")).status == 200
-        assert [one.text for one in servers[0].findall("authentication")] == ["OAuth2", "basic"]
+        assert [one.text for one in servers[0].findall("authentication")] == ["OAuth2", "Basic"]
         metadata = document(full, OAUTH[0])
         assert root.findtext("oAuth2/issuer") == metadata["issuer"]
         assert root.findtext("oAuth2/tokenURL") == metadata["token_endpoint"]
@@ -221,7 +221,7 @@ def test_without_an_address_the_only_domain_is_meant(full: MadeServer) -> None:
 
 @pytest.mark.parametrize(
     ("basic_allowed", "registration", "methods"),
-    [("true", "false", ["basic"]), ("true", "true", ["OAuth2", "basic"]), ("false", "false", ["OAuth2"])],
+    [("true", "false", ["Basic"]), ("true", "true", ["OAuth2", "Basic"]), ("false", "false", ["OAuth2"])],
 )
 def test_mail_programs_are_told_how_they_may_sign_in(basic_allowed: str, registration: str, methods: list[str]) -> None:
     config = f'[server.http]\nurl = "{BASE}"\n[authentication]\nbasic = {basic_allowed}\n'
