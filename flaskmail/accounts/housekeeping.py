@@ -16,7 +16,8 @@ MARGIN = 86400
 _EXPIRED = {
     "tokens": "DELETE FROM token WHERE expires < ? RETURNING 1",
     "sessions": "DELETE FROM websession WHERE expires < ? RETURNING 1",
-    "codes": "DELETE FROM oauth_code WHERE expires < ? RETURNING 1",
+    # One that was redeemed goes with what came of it: it can still come again.
+    "codes": "DELETE FROM oauth_code WHERE expires < ? AND family IS NULL RETURNING 1",
     "devices": "DELETE FROM oauth_device WHERE expires < ? RETURNING 1",
     "accessTokens": "DELETE FROM oauth_access WHERE expires < ? RETURNING 1",
     "refreshTokens": "DELETE FROM oauth_refresh WHERE expires < ? RETURNING 1",

@@ -21,6 +21,9 @@ from flaskmail.oauth.scope import parse_scope, scope_text
 DEVICE_PREFIX = "fmd_"
 """What device codes begin with."""
 
+KEPT = 600
+"""Seconds for which a device that comes too late is still told so (RFC 8628 section 3.5)."""
+
 MOST = 10_000
 """Device codes that may wait at once, of all clients together."""
 
@@ -67,8 +70,8 @@ class OAuthDevices:
         Raises OAuthError: ``temporarily_unavailable`` (503) while too many wait, ``invalid_client`` when the client is gone."""
         code, now = new_token(DEVICE_PREFIX), self._clock()
         with self._database.write() as execute:
-            execute("DELETE FROM oauth_device WHERE expires<=?", (now,))
-            if execute("SELECT count(*) FROM oauth_device")[0][0] >= MOST:
+            execute("DELETE FROM oauth_device WHERE expires<=?", (now - KEPT,))
+            if execute("SELECT count(*) FROM oauth_device WHERE expires>?", (now,))[0][0] >= MOST:
                 raise OAuthError(
                     "temporarily_unavailable",
                     "Too many devices wait for an answer.",
@@ -161,5 +164,5 @@ class OAuthDevices:
                 issued, _ = self._tokens.issue(execute, approval, client, expiry)
         if issued is None:
             # What the poll changed is to stay so: the refusal comes after the commit.
-            raise refused or OAuthError("access_denied", "The account was closed, or its password changed.")
+            raise refused or OAuthError("access_denied", "The account was closed, or may not let applications in.")
         return issued

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import apsw
 
+from flaskmail.accounts.authorization import owned_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.grants import Grant
@@ -28,6 +29,8 @@ ACCESS_PREFIX, REFRESH_PREFIX, CODE_PREFIX = "fmo_", "fmr_", "fmc_"
 """What access tokens, refresh tokens and authorization codes begin with."""
 
 Execute = Callable[..., list[Row]]
+
+_NEEDED = frozenset({"authenticate", "authenticate-oauth"})
 
 _WRONG_CODE = "The code is wrong, over, or was used before."
 _WRONG_TOKEN = "The refresh token is wrong, over, or was used before."
@@ -95,14 +98,15 @@ class TokenState:
 
 
 def stamp_of(execute: Execute, principal: str) -> int | None:
-    """Inside a transaction: what changes with the password; None when there is no such principal, or it is disabled."""
-    row = execute("SELECT stamp FROM principal WHERE id=? AND disabled=0", (principal,))
-    return int(row[0][0]) if row else None
+    """Inside a transaction: what changes with the password; None when there is no such principal, or it is disabled, or may not
+    let applications in."""
+    row = execute("SELECT stamp FROM principal WHERE id=?", (principal,))
+    return int(row[0][0]) if row and owned_by(execute, principal) >= _NEEDED else None
 
 
 class OAuthTokens:
-    """Authorization codes, grants, access and refresh tokens. Whatever was allowed is over with the password that was in
-    force, and while the principal is disabled. clock: seconds since 1970."""
+    """Authorization codes, grants, access and refresh tokens. A trigger ends whatever was allowed when the password changes or
+    the principal is disabled; it is of no use while the principal may not let applications in. clock: seconds since 1970."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
@@ -284,10 +288,10 @@ class OAuthTokens:
         used, expires, ends, family, principal, of, stamp, scope, authenticated, amr = rows[0]
         verdict = judge(RefreshState(bool(used), expires, ends), self._clock())
         # RFC 9700 section 4.14.2: whoever holds one that was used, or another client's, has stolen it, or it was stolen from him.
-        if verdict == "replayed" or of != client.id or stamp_of(execute, principal) != stamp:
+        if verdict == "replayed" or of != client.id:
             execute("DELETE FROM oauth_grant WHERE id=?", (family,))
             return None
-        if verdict == "over":
+        if verdict == "over" or stamp_of(execute, principal) != stamp:
             return None
         approval = Approval(principal, of, parse_scope(scope), authenticated, tuple(amr.split()))
         # What the client may ask for can be less by now than when the user was asked.
@@ -333,11 +337,13 @@ class OAuthTokens:
             row = self._database.row(
                 f"SELECT g.principal, p.name, g.client, {scope}, t.created, min(t.expires, g.expires)"  # noqa: S608 - constants
                 f" FROM {table} t JOIN oauth_grant g ON g.id=t.family JOIN principal p ON p.id=g.principal AND p.stamp=g.stamp"
-                f" WHERE t.hash=? AND t.expires>? AND g.expires>? AND p.disabled=0 AND {good}",
+                f" WHERE t.hash=? AND t.expires>? AND g.expires>? AND {good}",
                 (digest(token), now, now),
             )
             if row is not None:
                 principal, username, client, scope, issued, expires = row
+                if not owned_by(self._database.rows, principal) >= _NEEDED:
+                    return None
                 return TokenState(kind, principal, username, client, parse_scope(scope), issued, expires)
         return None
 

@@ -237,6 +237,16 @@ CONTROL = (
         DELETE FROM websession WHERE principal = new.id;
     END;
     """,
+    """
+    CREATE TRIGGER oauth_ends AFTER UPDATE OF disabled, stamp ON principal
+    WHEN new.disabled OR new.stamp <> old.stamp
+    BEGIN
+        DELETE FROM oauth_grant WHERE principal = new.id;
+        DELETE FROM oauth_code WHERE principal = new.id;
+        UPDATE oauth_device SET status = 'denied' WHERE principal = new.id AND status = 'approved';
+    END;
+    DELETE FROM oauth_grant WHERE principal IN (SELECT id FROM principal WHERE disabled);
+    """,
 )
 
 THROTTLE = (

@@ -10,6 +10,7 @@ import pytest
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.faults import NameTaken, UnknownName
+from flaskmail.accounts.housekeeping import remove_expired
 from flaskmail.accounts.oauthclients import UNUSED_SECONDS, OAuthClients
 from flaskmail.accounts.oauthdevices import OAuthDevices
 from flaskmail.accounts.oauthkeys import KEPT, OAuthKeys
@@ -194,6 +195,16 @@ def test_a_code_that_comes_twice_ends_what_came_of_it(timed, client, code):
     assert refresh(timed, issued.refresh, client) == "invalid_grant"
 
 
+def test_a_code_that_comes_again_after_a_purge_ends_it_too(timed, client, code, clock):
+    made = code()
+    issued = timed.oauth_tokens.redeem_code(made, client, URI, VERIFIER, EXPIRY)
+    clock.now += 3 * 86400
+    remove_expired(timed._database)
+    renewed = timed.oauth_tokens.refresh(issued.refresh, client, (), EXPIRY)
+    assert redeem(timed, made, client) == "invalid_grant"
+    assert refresh(timed, renewed.refresh, client) == "invalid_grant"
+
+
 def test_a_code_that_comes_twice_through_another_process_ends_it_here(timed, client, code, open_directory):
     made = code()
     issued = timed.oauth_tokens.redeem_code(made, client, URI, VERIFIER, EXPIRY)
@@ -296,6 +307,42 @@ def test_what_ends_an_account_or_a_client_ends_its_tokens_everywhere(
     assert refresh(timed, issued.refresh, client) == "invalid_grant"
     # A code that is on its way is no token yet, so there is nothing to revoke.
     assert redeem(timed, waiting, client) == ("tokens" if kind == "revoked" else "invalid_grant")
+
+
+def test_what_an_account_had_allowed_does_not_come_back_with_it(timed, ann, client, code, issued, open_directory):
+    waiting = code()
+    codes = timed.oauth_devices.begin(client, SCOPES, 1800)
+    found = timed.oauth_devices.find(codes.user_code)
+    assert timed.oauth_devices.answer(found, Approval(ann.id, "app", SCOPES, 900, ("pwd",)))
+    other = open_directory()
+    # Nobody tries any of it meanwhile.
+    other.principals.set_disabled(ann.name, True)
+    other.principals.set_disabled(ann.name, False)
+    assert not enters(timed, issued.access)
+    assert timed.oauth_tokens.state(issued.access) is None
+    assert timed.oauth_tokens.grants(ann.id) == []
+    assert refresh(timed, issued.refresh, client) == "invalid_grant"
+    assert redeem(timed, waiting, client) == "invalid_grant"
+    assert poll(timed, codes.device_code, client) == "access_denied"
+    assert redeem(timed, code(), client) == "tokens"
+
+
+def test_who_may_not_let_applications_in_has_none(timed, ann, client, code, issued):
+    def forbid(permissions: str) -> None:
+        with timed._database.write() as execute:
+            execute("UPDATE principal SET disabled_permissions=? WHERE id=?", (permissions, ann.id))
+
+    waiting = code()
+    forbid('["authenticate-oauth"]')
+    assert not enters(timed, issued.access)
+    assert timed.oauth_tokens.state(issued.access) is None
+    assert timed.oauth_tokens.state(issued.refresh) is None
+    assert refresh(timed, issued.refresh, client) == "invalid_grant"
+    assert redeem(timed, waiting, client) == "invalid_grant"
+    # Nothing was stolen, so it is the permission alone that was missing.
+    forbid("[]")
+    assert enters(timed, issued.access)
+    assert refresh(timed, issued.refresh, client) == "tokens"
 
 
 def test_a_new_account_of_the_same_name_gets_nothing_of_the_old(timed, ann, client, issued):
@@ -409,6 +456,7 @@ def test_a_refused_device_and_one_that_nobody_answers(timed, client, clock):
     late = timed.oauth_devices.begin(client, SCOPES, 1800)
     clock.now += 1800
     assert timed.oauth_devices.find(late.user_code) is None
+    timed.oauth_devices.begin(client, SCOPES, 1800)
     assert poll(timed, late.device_code, client) == "expired_token"
 
 
