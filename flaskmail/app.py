@@ -23,7 +23,7 @@ from flaskmail.web.jmap import Api
 from flaskmail.web.management import management_blueprint
 from flaskmail.web.metrics import counting
 from flaskmail.web.oauth import oauth_blueprint
-from flaskmail.web.pages import pages_blueprint
+from flaskmail.web.pages import pages_blueprint, root_blueprint
 
 Address = str | tuple[Any, ...]
 """A listening socket's ``getsockname()``: the path of a Unix socket, or (host, port, …)."""
@@ -49,6 +49,8 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     app.register_blueprint(management_blueprint(server, self_reliant=False))
     register_blueprints(app, server)
     app.register_blueprint(doctor_blueprint())
+    # After the plugins: one that has a page of its own for visitors comes first.
+    app.register_blueprint(root_blueprint(server))
 
     policy = HttpPolicy(
         settings=lambda: of_settings(server.settings, server),

@@ -84,14 +84,14 @@ def place(environ: Mapping[str, Any]) -> Place:
     return _place(("", int(port) if port.isdigit() and port.isascii() and len(port) <= 5 else None))
 
 
-def serves(environ: Mapping[str, Any]) -> bool:
-    """Whether the listener that accepted a request serves its path."""
+def serves(environ: Mapping[str, Any], path: str | None = None) -> bool:
+    """Whether the listener that accepted a request serves a path; None for that of the request."""
     if not _served:
         return True
     served = _served.get(place(environ).listener)
-    return served is None or not served.isdisjoint(
-        groups_of(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
-    )
+    if path is None:
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return served is None or not served.isdisjoint(groups_of(path))
 
 
 def groups_of(path: str) -> list[str]:
@@ -99,7 +99,7 @@ def groups_of(path: str) -> list[str]:
     found = [
         group
         for group, prefixes in GROUPS.items()
-        if any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+        if any(path == prefix or (path.startswith(f"{prefix}/") and prefix != "/") for prefix in prefixes)
     ]
     return found or ["plugins"]
 

@@ -13,15 +13,15 @@ from flaskmail.config.declaring import setting
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "jmap": ("/jmap",),
     "api": ("/api",),
-    "oauth": ("/auth", "/login", "/logout", "/authorize", "/consent", "/device", "/account", "/assets"),
+    "oauth": ("/", "/auth", "/login", "/logout", "/authorize", "/consent", "/device", "/account", "/assets"),
     "admin": ("/admin", "/assets"),
     "discovery": ("/.well-known", "/mail/config-v1.1.xml", "/robots.txt"),
     "health": ("/healthz",),
     "metrics": ("/metrics",),
-    "plugins": (),
+    "plugins": ("/",),
 }
-"""What a listener may serve: the name of a group, and the paths (with all below them) that belong to it; what belongs to no other
-is of "plugins". A path of two groups is served where one of them is."""
+"""What a listener may serve: the name of a group, and the paths (with all below them, but for "/") that belong to it; what belongs
+to no other is of "plugins". A path of two groups is served where one of them is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ class Listener:
         kinds.choices(*GROUPS),
         tuple(GROUPS),
         "What is served there; anything else is answered 404. jmap: /jmap/; api: /api/; oauth: signing in, with its pages, "
-        "/auth/, /login, /authorize, /device, /account and so on; admin: /admin/; discovery: /.well-known/, /robots.txt and what "
-        "mail programs look for; health: /healthz/; metrics: /metrics; plugins: every other path.",
+        "/auth/, /login, /authorize, /device, /account and so on, and /, which leads to them; admin: /admin/; discovery: "
+        "/.well-known/, /robots.txt and what mail programs look for; health: /healthz/; metrics: /metrics; plugins: every other "
+        "path, and / where a plugin has it.",
         example='["jmap", "discovery"]',
         live=False,
     )

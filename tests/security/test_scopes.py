@@ -20,6 +20,7 @@ from ..management.test_matrix import OWN as DOMAIN
 
 MAIL = "urn:ietf:params:jmap:mail"
 OPEN = {
+    "/",
     "/.well-known/autoconfig/mail/config-v1.1.xml",
     "/.well-known/change-password",
     "/.well-known/flaskmail-doctor",

@@ -241,7 +241,8 @@ class TestPlaces:
             ("/mail/", ["plugins"]),
             ("/robots.txt", ["discovery"]),
             ("/metrics/prometheus", ["metrics"]),
-            ("/", ["plugins"]),
+            ("/", ["oauth", "plugins"]),
+            ("//", ["plugins"]),
             ("", ["plugins"]),
         ],
     )

@@ -9,6 +9,7 @@ from flask import Blueprint
 
 from flaskmail.server import Server
 from flaskmail.web.pages import access, account, assets, authorize, device, frame, secondfactor, signin
+from flaskmail.web.pages.root import root_blueprint
 from flaskmail.web.pages.visits import install
 
 
@@ -23,4 +24,4 @@ def pages_blueprint(server: Server) -> Blueprint:
     return blueprint
 
 
-__all__ = ["pages_blueprint"]
+__all__ = ["pages_blueprint", "root_blueprint"]

@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from flask import Blueprint
 from visiting import Person, forms
 
+from flaskmail import sockets
 from flaskmail.accounts.totp import code_at
+from flaskmail.hookspecs import hookimpl
 from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
@@ -128,6 +131,38 @@ class TestHeaders:
             assert 'action="/post/login"' in page.text
             assert "<title>Sign in – mail.example.org</title>" in page.text
             assert made.client.get("/account").headers["Location"] == "/post/login?next=/account"
+
+
+class TestRoot:
+    def test_the_bare_address_leads_to_the_account(self, visitor: Callable[..., Person]) -> None:
+        person = visitor()
+        assert (person.get("/").status_code, person.page.headers["Location"]) == (303, "/account")
+        assert "Set-Cookie" not in person.page.headers
+        with make_server(config='[server.http]\nurl = "https://mail.example.org/post"\n') as made:
+            assert made.client.get("/").headers["Location"] == "/post/account"
+
+    def test_without_the_pages_there_is_nothing(self) -> None:
+        listener = '[server.listener.a]\nbind = "127.0.0.1:1"\nroutes = {}\n'
+        for routes, status in (('["oauth"]', 303), ('["jmap", "plugins"]', 404), ('["jmap"]', 404)):
+            with make_server(config=listener.format(routes)) as made:
+                settings = made.server.settings
+                sockets.opened([(("127.0.0.1", 1), "a")], settings.server.listener)
+                place = {sockets.PLACE: sockets.Place("a", "127.0.0.1", 1)}
+                try:
+                    assert made.client.get("/", environ_overrides=place).status_code == status, routes
+                finally:
+                    sockets.opened([], {})
+
+    def test_a_plugin_may_have_it(self) -> None:
+        class Webmail:
+            @hookimpl
+            def register_blueprints(self, server: object) -> list[tuple[Blueprint, str]]:
+                blueprint = Blueprint("webmail", __name__)
+                blueprint.add_url_rule("/", "home", lambda: "webmail")
+                return [(blueprint, "")]
+
+        with make_server(plugins=[Webmail()]) as made:
+            assert made.client.get("/").text == "webmail"
 
 
 class TestCookie:
