@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apsw
+
+from flaskmail.store.sqlite.connections import translated
 from flaskmail.store.sqlite.copying import lone
 from flaskmail.store.sqlite.plan import Database
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 HOUR = 3600
 _BATCH = 500
+_PATIENCE = 500
+"""Milliseconds for which sweeping waits for older snapshots; writers wait with it."""
 
 
 def sweep(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> int:
@@ -49,7 +54,8 @@ def has_old(store: SqliteStore, account_id: str) -> bool:
 
 def sweep_files(store: SqliteStore, account_id: str, older_than: float, *, unfinished: bool = True) -> list[str]:
     """Removes files that no row names and that are older than ``older_than`` seconds (unfinished ones: at least an hour).
-    Answers their names; none while the account is being copied."""
+    Answers their names; none while the account is being copied, and only unfinished ones while a snapshot is open that may
+    still know of others."""
     with lone(store.folder(account_id)) as alone:
         return _sweep_files(store, account_id, older_than, unfinished) if alone else []
 
@@ -63,6 +69,9 @@ def _sweep_files(store: SqliteStore, account_id: str, older_than: float, unfinis
             for sha, path in files.all()
             if not _named(reader.connection.db, sha) and _age(path) >= older_than
         ]
+    # Whoever reads an older snapshot still finds the rows, and is to find the files.
+    if suspects and not _all_read_the_newest(store, account_id):
+        suspects = []
     for start in range(0, len(suspects), _BATCH):
         # Files are put in their place under the writer's turn: while we have it, no row can be on its way.
         # Alone: a row that an earlier member of the group removed would come back if the commit failed, the file would not.
@@ -76,6 +85,24 @@ def _sweep_files(store: SqliteStore, account_id: str, older_than: float, unfinis
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
+
+
+def _all_read_the_newest(store: SqliteStore, account_id: str) -> bool:
+    """Whether no snapshot, of any process, is older than the last commit. Waits a moment for those that are."""
+    connection = store.pool.take(account_id)
+    try:
+        connection.db.set_busy_timeout(_PATIENCE)
+        # FULL comes to its end only when every reader is at the newest snapshot; SQLite knows them all by their locks.
+        ((busy, _, _),) = connection.db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+        return not busy
+    except apsw.BusyError:
+        return False
+    except apsw.Error as error:
+        connection.broken = True
+        raise translated(error) from error
+    finally:
+        connection.db.set_busy_timeout(int(store.lock_timeout * 1000))
+        store.pool.give(connection)
 
 
 def tidy(root: Path, older_than: float) -> int:

@@ -256,3 +256,17 @@ def test_an_account_that_was_deleted_meanwhile_is_no_failure(store: SqliteStore,
     with pytest.raises(AccountMissing):
         sweep_files(store, "gone", 0)
     assert purge_blobs(store, [("gone", "gone@example.org"), ("a1", "ann@example.org")]) == (0, [])
+
+
+def test_a_snapshot_that_knows_of_a_blob_finds_its_file(
+    store: SqliteStore, blobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch, DAY + 60)
+    with store.read("a1") as reader:
+        assert reader.blob(blobs[1]) is not None
+        assert store.sweep("a1") == 2
+        assert reader.read_blob(blobs[1]) == b"L" * 200_000
+    assert len(list(store.files("a1").all())) == 2
+    store.sweep("a1")
+    assert len(list(store.files("a1").all())) == 1
+    assert store.verify("a1") == []

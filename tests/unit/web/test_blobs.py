@@ -173,3 +173,15 @@ def test_a_lost_file_is_an_error_of_ours(caplog: pytest.LogCaptureFixture) -> No
         reply = alice.http("GET", f"/jmap/download/{alice.id}/{blob_id}/x")
         assert problem(reply)["status"] == 503
         assert str(info.path) not in reply.body.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}])
+def test_a_damaged_file_is_not_sent(caplog: pytest.LogCaptureFixture, headers: dict[str, str]) -> None:
+    with make_server(store="sqlite") as made:
+        alice = made.account("alice@example.org")
+        path = f"/jmap/download/{alice.id}/{alice.upload(b'x' * 300_000)}/x"
+        assert alice.http("GET", path, None, headers).status == (206 if headers else 200)
+        (file,) = (made.server.settings.storage.path / "accounts" / str(alice.id) / "blobs").glob("??/??/*")
+        file.write_bytes(b"x" * 299_999 + b"y")
+        reply = alice.http("GET", path, None, headers)
+        assert (reply.status, b"xxx" in reply.body) == (503, False)
