@@ -55,6 +55,7 @@ class Process:
         self._take(settings)
         self.directory = Directory(settings.storage.path, settings.authentication)
         self.store = make_store(settings.storage.path, parts.types)
+        self.store.keep_history(settings.jmap.protocol.changes.max_history)
         self.jobs = Jobs(settings.storage.path)
 
     def _take(self, settings: Settings) -> None:
@@ -69,6 +70,7 @@ class Process:
         """The same open things with other settings; whoever holds this one goes on with the old."""
         fresh = copy.copy(self)
         fresh._take(settings)
+        fresh.store.keep_history(settings.jmap.protocol.changes.max_history)
         return fresh
 
     def _accounts(self, principal: Principal) -> Mapping[str, AccountAccess]:

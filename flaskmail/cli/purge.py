@@ -11,7 +11,7 @@ from flaskmail.cli.common import REFUSED, Group, as_json, opened, write_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.working import at_url, named_accounts, noted, only_name, progress, run_job
 from flaskmail.server import Server
-from flaskmail.upkeep import purge_blobs, purge_data, purge_memory
+from flaskmail.upkeep import purge_blobs, purge_data, purge_histories, purge_memory
 from flaskmail.upkeep.checking import stored_accounts
 
 _NAMES = {"throttle": "counts of wrong passwords", "leftovers": "leftovers of accounts"}
@@ -27,27 +27,53 @@ def purge() -> None:
 @as_json
 def blob(names: tuple[str, ...], machine: bool) -> None:
     """Remove uploads that nothing has referred to for a day. Without NAME those of all accounts."""
+    removed = _of_accounts("store.purgeBlobs", "/store/purge/blob", "Sweeping", "blobs", purge_blobs, names, machine)
+    _end(removed, f"Removed {removed['blobs']:,} upload{'s' * (removed['blobs'] != 1)}.", machine)
+
+
+@purge.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@as_json
+def account(names: tuple[str, ...], machine: bool) -> None:
+    """Forget what accounts need no longer remember of what was destroyed. Without NAME those of all accounts.
+
+    jmap.protocol.changes.max-history says for how many changes they remember it. They forget by themselves, a little whenever
+    something is destroyed."""
+    path = "/store/purge/account"
+    removed = _of_accounts("store.purgeAccounts", path, "Forgetting", "forgotten", purge_histories, names, machine)
+    _end(removed, f"Forgot {removed['forgotten']:,} destroyed record{'s' * (removed['forgotten'] != 1)}.", machine)
+
+
+def _of_accounts(
+    operation: str,
+    path: str,
+    verb: str,
+    told_as: str,
+    work: Callable[..., tuple[int, list[tuple[str, str]]]],
+    names: tuple[str, ...],
+    machine: bool,
+) -> dict[str, Any]:
     if at_url():
         name = only_name(names)
-        path, parts = ("/store/purge/blob", ()) if name is None else ("/store/purge/blob/{account}", (name,))
         with operations() as manager:
-            done = run_job(manager, "Sweeping", path, *parts, hidden=machine)
-    else:
-        with opened() as server:
-            wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
-            with (
-                noted(server, "store.purgeBlobs", "/store/purge/blob", accounts=list(names)),
-                progress("Sweeping", hidden=machine) as tell,
-            ):
-                removed, failed = purge_blobs(server.store, wanted, tell=tell)
-        told = [{"account": name, "reason": reason} for name, reason in failed]
-        done = {"accounts": len(wanted), "blobs": removed, "failed": told}
+            if name is None:
+                return run_job(manager, verb, path, hidden=machine)
+            return run_job(manager, verb, f"{path}/{{account}}", name, hidden=machine)
+    with opened() as server:
+        wanted = named_accounts(server, names) if names else stored_accounts(server.store, server.directory)
+        with noted(server, operation, path, accounts=list(names)), progress(verb, hidden=machine) as tell:
+            removed, failed = work(server.store, wanted, tell=tell)
+    told = [{"account": name, "reason": reason} for name, reason in failed]
+    return {"accounts": len(wanted), told_as: removed, "failed": told}
+
+
+def _end(done: dict[str, Any], sentence: str, machine: bool) -> None:
     if machine:
         write_json(done)
     else:
         for one in done["failed"]:
             click.echo(f"{one['account']}: {one['reason']}", err=True)
-        click.echo(f"Removed {done['blobs']:,} upload{'s' * (done['blobs'] != 1)}.")
+        click.echo(sentence)
     if done["failed"]:
         raise SystemExit(REFUSED)
 

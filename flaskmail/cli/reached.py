@@ -56,6 +56,8 @@ REACHED: Mapping[str, str] = MappingProxyType(
         "store.reindexAccount": "reindex",
         "store.purgeBlobs": "purge blob",
         "store.purgeBlobsOfAccount": "purge blob",
+        "store.purgeAccounts": "purge account",
+        "store.purgeAccount": "purge account",
         "store.purgeData": "purge data",
         "store.purgeInMemory": "purge in-memory",
         "store.blob": "blob get",

@@ -292,6 +292,12 @@ class ProtocolChanges:
     max_results: int = setting(
         kinds.integer(1, 1_000_000), 5000, "Ids that one /changes answers at most; the client asks on for the rest."
     )
+    max_history: int = setting(
+        kinds.integer(1000, 1_000_000_000),
+        250_000,
+        "The newest changes of an account, for which it remembers what was destroyed. A client whose state is older may have to "
+        "read everything again (cannotCalculateChanges).",
+    )
 
 
 @dataclass(frozen=True, slots=True)

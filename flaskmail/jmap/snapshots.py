@@ -82,6 +82,15 @@ class Snapshots:
         self.release()
         return self.store.sweep(account_id, older_than)
 
+    def keep_history(self, changes: int) -> None:
+        """See Store."""
+        self.store.keep_history(changes)
+
+    def trim(self, account_id: str) -> int:
+        """See Store."""
+        self.release()
+        return self.store.trim(account_id)
+
     def untouched(self, account_id: str) -> float:
         """See Store."""
         return self.store.untouched(account_id)

@@ -81,7 +81,12 @@ class Reader(Protocol):
         ...
 
     def changes(self, kind: str, since: int, limit: int | None) -> Changes:
-        """What happened to the type after the modseq ``since``; see ``Changes``. limit: ids at most, None for no limit."""
+        """What happened to the type after the modseq ``since``, ``history`` at least; see ``Changes``. limit: ids at most, None
+        for no limit."""
+        ...
+
+    def history(self, kind: str) -> int:
+        """The oldest state from which ``changes`` and ``touched`` still tell everything: 0 as long as nothing was forgotten."""
         ...
 
     def touched(self, kind: str, since: int, limit: int | None, *, group: bool) -> list[str] | None:
@@ -275,6 +280,15 @@ class Store(Protocol):
     def sweep(self, account_id: str, older_than: float = 24 * 3600) -> int:
         """Removes blobs that nothing refers to and that were uploaded more than ``older_than`` seconds ago (an hour at least,
         RFC 8620 section 6.1). Answers how many."""
+        ...
+
+    def keep_history(self, changes: int) -> None:
+        """From now on an account need not remember its destroyed records behind its newest so many changes. Before the first
+        call it remembers all. Writers forget a few at a time, as they destroy; ``trim`` forgets the rest."""
+        ...
+
+    def trim(self, account_id: str) -> int:
+        """Forgets what ``keep_history`` lets it. Answers how many destroyed records that were."""
         ...
 
     def untouched(self, account_id: str) -> float:

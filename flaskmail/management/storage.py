@@ -18,7 +18,7 @@ from flaskmail.jobs import JobRunning, Work
 from flaskmail.management.jobs import JobInfo, described
 from flaskmail.management.operation import Call, Octets, Query, Resource
 from flaskmail.management.refusals import conflict, not_found, unsupported
-from flaskmail.upkeep import Tell, purge_blobs, purge_data, purge_memory, reindex_all, verify_all
+from flaskmail.upkeep import Tell, purge_blobs, purge_data, purge_histories, purge_memory, reindex_all, verify_all
 from flaskmail.upkeep.checking import stored_accounts
 
 resource = Resource("store", "What is stored: checking it, backups, search indexes, purging, blobs.")
@@ -201,15 +201,23 @@ def reindex_account(call: Call, account: str, query: ReindexQuery) -> JobInfo:
 
 
 def _purge_blobs(call: Call, name: str | None) -> JobInfo:
+    return _purge_accounts(call, name, "blob", "blobs", purge_blobs)
+
+
+def _purge_histories(call: Call, name: str | None) -> JobInfo:
+    return _purge_accounts(call, name, "account", "forgotten", purge_histories)
+
+
+def _purge_accounts(call: Call, name: str | None, what: str, told_as: str, purge: Callable[..., Any]) -> JobInfo:
     server, wanted = call.server, _accounts(call, name)
 
     def work(tell: Tell) -> Any:
         accounts = stored_accounts(server.store, server.directory) if wanted is None else wanted
-        removed, failed = purge_blobs(server.store, accounts, tell=tell)
+        removed, failed = purge(server.store, accounts, tell=tell)
         told = [{"account": account, "reason": reason} for account, reason in failed[:_MOST]]
-        return {"accounts": len(accounts), "blobs": removed, "failed": told}
+        return {"accounts": len(accounts), told_as: removed, "failed": told}
 
-    return _start(call, "purge", work, what="blob", account=name)
+    return _start(call, "purge", work, what=what, account=name)
 
 
 def _purge(call: Call, what: str, work: Callable[[], Any]) -> JobInfo:
@@ -255,6 +263,36 @@ def purge_blob(call: Call) -> JobInfo:
 def purge_blob_of(call: Call, account: str) -> JobInfo:
     """Remove uploads of one account that nothing has referred to for a day."""
     return _purge_blobs(call, account)
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/account",
+    "store.purgeAccounts",
+    permissions=("purge-account",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_accounts(call: Call) -> JobInfo:
+    """Forget what was destroyed before the newest `jmap.protocol.changes.max-history` changes of each account.
+
+    The job's result: `accounts`, `forgotten`, `failed`."""
+    return _purge_histories(call, None)
+
+
+@resource.operation(
+    "POST",
+    "/store/purge/account/{account}",
+    "store.purgeAccount",
+    permissions=("purge-account",),
+    answer=JobInfo,
+    status=202,
+    refuses={409: _RUNNING},
+)
+def purge_account(call: Call, account: str) -> JobInfo:
+    """Forget what was destroyed before the newest `jmap.protocol.changes.max-history` changes of one account."""
+    return _purge_histories(call, account)
 
 
 @resource.operation(
@@ -314,6 +352,20 @@ _legacy(
     "purge-blob-store",
     lambda call: _purge_blobs(call, None),
     "Remove uploads that nothing refers to",
+)
+_legacy(
+    "/store/purge/account",
+    "store.purgeAccountsByGet",
+    "purge-account",
+    lambda call: _purge_histories(call, None),
+    "Forget what was destroyed long ago",
+)
+_legacy(
+    "/store/purge/account/{account}",
+    "store.purgeAccountByGet",
+    "purge-account",
+    _purge_histories,
+    "Forget what was destroyed long ago in one account",
 )
 _legacy(
     "/store/purge/data", "store.purgeDataByGet", "purge-data-store", _purge_data, "Remove credentials that have expired"

@@ -61,9 +61,17 @@ class _Kind:
     live: dict[str, Row] = field(default_factory=dict)
     dead: dict[str, Tombstone] = field(default_factory=dict)
     state: int = 0
+    forgotten: int = 0
 
     def copy(self) -> _Kind:
-        return _Kind(dict(self.live), dict(self.dead), self.state)
+        return _Kind(dict(self.live), dict(self.dead), self.state, self.forgotten)
+
+    def forget(self, until: int) -> int:
+        """Forgets what was destroyed up to a modseq; answers how many records that were."""
+        old = {id: tomb.destroyed for id, tomb in self.dead.items() if tomb.destroyed <= until}
+        self.dead = {id: tomb for id, tomb in self.dead.items() if id not in old}
+        self.forgotten = max(old.values(), default=self.forgotten)
+        return len(old)
 
 
 @dataclass(slots=True)
@@ -177,6 +185,10 @@ class MemoryReader:
             only_counters=bool(told["updated"]) and all(of.live[id].proper <= since for id in told["updated"]),
         )
 
+    def history(self, kind: str) -> int:
+        """See ``Reader.history``."""
+        return self._kind(kind).forgotten
+
     def touched(self, kind: str, since: int, limit: int | None, *, group: bool) -> list[str] | None:
         """See ``Reader.touched``."""
         of = self._kind(kind)
@@ -271,10 +283,11 @@ class MemoryReader:
 
 
 class MemoryTxn(MemoryReader):
-    """A ``Txn`` on a copy of one account's value."""
+    """A ``Txn`` on a copy of one account's value, ``data``."""
 
     def __init__(self, types: Mapping[str, DataType], account_id: str, data: _Account) -> None:
         super().__init__(types, account_id, data)
+        self.data = data
         self._gathered: dict[str, Gathered] = {}
 
     def _next(self, kind: str) -> int:
@@ -409,6 +422,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
         self._turns: dict[str, threading.Lock] = {}
+        self._history: int | None = None
 
     def create_account(self, account_id: str) -> None:
         """See ``Store.create_account``; nothing happens when it is there."""
@@ -452,6 +466,7 @@ class MemoryStore:
             txn = MemoryTxn(self._types, account_id, data)
             yield txn
             txn.settle()
+            self._forget(data)
             with self._lock:
                 if self._turns.get(account_id) is not turn:
                     raise AccountMissing(f"account {account_id!r} was deleted meanwhile")
@@ -497,6 +512,20 @@ class MemoryStore:
         """See ``Store.sweep``: nothing here is kept long enough."""
         self._data(account_id)
         return 0
+
+    def keep_history(self, changes: int) -> None:
+        """See ``Store.keep_history``; whoever writes forgets all that may be forgotten."""
+        self._history = changes
+
+    def trim(self, account_id: str) -> int:
+        """See ``Store.trim``."""
+        with self.write(account_id) as txn:
+            return self._forget(cast(MemoryTxn, txn).data)
+
+    def _forget(self, data: _Account) -> int:
+        if self._history is None:
+            return 0
+        return sum(kind.forget(data.modseq - self._history) for kind in data.kinds.values())
 
     def untouched(self, account_id: str) -> float:
         """See ``Store.untouched``: nobody notes it here."""

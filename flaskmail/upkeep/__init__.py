@@ -2,7 +2,7 @@
 
 from flaskmail.upkeep.checking import GRACE, Verified, check_ownerless, verify_account, verify_all
 from flaskmail.upkeep.progress import Cancelled, Tell, silent
-from flaskmail.upkeep.purging import purge_blobs, purge_data, purge_memory
+from flaskmail.upkeep.purging import purge_blobs, purge_data, purge_histories, purge_memory
 from flaskmail.upkeep.reindexing import Reindexed, reindex_account, reindex_all
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "check_ownerless",
     "purge_blobs",
     "purge_data",
+    "purge_histories",
     "purge_memory",
     "reindex_account",
     "reindex_all",

@@ -95,7 +95,8 @@ def verify_all(
 ) -> Verified:
     """Checks these accounts, (id, name) each; None for all, and then also that accounts and their owners match.
 
-    repair: also removes uploads that nothing has referred to for a day, and what is left of accounts."""
+    repair: also removes uploads that nothing has referred to for a day, what is left of accounts, and what accounts need no
+    longer remember of destroyed records."""
     kinds = list(types)
     wanted = stored_accounts(store, directory) if accounts is None else accounts
     done = Verified(len(wanted))
@@ -103,7 +104,9 @@ def verify_all(
         tell(number, len(wanted), name)
         try:
             done.findings += [(name, found) for found in verify_account(store, kinds, id, repair=repair)]
-            done.swept += store.sweep(id) if repair else 0
+            if repair:
+                done.swept += store.sweep(id)
+                store.trim(id)
         except StoreError as error:
             # One account that cannot be opened does not keep the others from being checked.
             done.findings.append((name, Finding(id, str(error))))

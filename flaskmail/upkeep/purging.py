@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.errors import AccountMissing, StoreError
@@ -17,11 +17,25 @@ def purge_blobs(
 ) -> tuple[int, list[tuple[str, str]]]:
     """Removes blobs that nothing has referred to for ``older_than`` seconds (an hour at least, RFC 8620 section 6.1) from these
     accounts, (id, name) each. Answers how many, and (name, reason) of accounts where it could not be done."""
+    return _each(accounts, lambda id: store.sweep(id, older_than), tell)
+
+
+def purge_histories(
+    store: Store, accounts: Sequence[tuple[str, str]], *, tell: Tell = silent
+) -> tuple[int, list[tuple[str, str]]]:
+    """Forgets what these accounts, (id, name) each, still know of destroyed records and need not (``Store.keep_history``).
+    Answers how many records, and (name, reason) of accounts where it could not be done."""
+    return _each(accounts, store.trim, tell)
+
+
+def _each(
+    accounts: Sequence[tuple[str, str]], remove: Callable[[str], int], tell: Tell
+) -> tuple[int, list[tuple[str, str]]]:
     removed, failed = 0, []
     for number, (id, name) in enumerate(accounts):
         tell(number, len(accounts), name)
         try:
-            removed += store.sweep(id, older_than)
+            removed += remove(id)
         except AccountMissing:
             # Deleted meanwhile, with everything that it had.
             continue

@@ -196,3 +196,42 @@ def test_an_update_that_was_rolled_back_leaves_no_trace(store: Store) -> None:
         pass
     assert state(store) == since
     assert changes(store, since) == Changes([], [], [], since, False, False)
+
+
+def test_what_was_destroyed_long_ago_is_forgotten(store: Store) -> None:
+    with store.write(A) as txn:
+        kept, *ids = [note(txn) for _ in range(6)]
+    born = state(store)
+    for id in ids[:3]:
+        with store.write(A) as txn:
+            txn.destroy("Note", id)
+    with store.read(A) as reader:
+        assert reader.history("Note") == 0
+    # From now on: the newest two changes of the account.
+    store.keep_history(2)
+    assert store.trim(A) == 1
+    with store.read(A) as reader:
+        assert (reader.history("Note"), reader.history("Label")) == (born + 1, 0)
+    assert changes(store, born + 1).destroyed == ids[1:3]
+    # Whoever destroys forgets a little on the way.
+    with store.write(A) as txn:
+        txn.destroy("Note", ids[3])
+    assert store.trim(A) == 0
+    with store.read(A) as reader:
+        assert reader.history("Note") == born + 2
+        assert reader.changes("Note", born + 2, None) == Changes([], [], ids[2:4], born + 4, False, False)
+        assert reader.ids("Note") == [kept, ids[4]]
+
+
+def test_a_change_of_other_types_counts_for_the_history(store: Store) -> None:
+    with store.write(A) as txn:
+        gone = note(txn)
+        txn.destroy("Note", gone)
+        for _ in range(3):
+            txn.create("Label", {"id": txn.new_id("Label"), "name": "x"})
+    before = state(store)
+    store.keep_history(3)
+    assert store.trim(A) == 1
+    with store.read(A) as reader:
+        assert reader.history("Note") == before
+        assert reader.changes("Note", before, None) == Changes([], [], [], before, False, False)

@@ -48,6 +48,7 @@ def keeper(made: MadeServer) -> Manager:
         "backup",
         "fts-reindex",
         "purge-blob-store",
+        "purge-account",
         "purge-data-store",
         "purge-in-memory-store",
         "job-list",
@@ -141,6 +142,8 @@ def test_indexes_are_made_anew(admin: Manager, made: MadeServer) -> None:
     [
         ("blob", {"accounts", "blobs", "failed"}),
         ("blob/ann@example.org", {"accounts", "blobs", "failed"}),
+        ("account", {"accounts", "forgotten", "failed"}),
+        ("account/ann@example.org", {"accounts", "forgotten", "failed"}),
         ("data", {"tokens", "sessions", "codes", "devices", "accessTokens", "refreshTokens", "leftovers"}),
         ("in-memory", {"throttle"}),
     ],
@@ -251,14 +254,15 @@ def test_reach_ends_at_the_own_domain(keeper: Manager, admin: Manager, made: Mad
     assert keeper("GET", f"/store/blobs/{theirs}").status == 404
     assert keeper("GET", f"/store/blobs/{theirs}", account="bob@example.com").status == 404
     assert admin("GET", f"/store/blobs/{theirs}").status == 200
-    for path in ("/store/reindex/bob@example.com", "/store/purge/blob/bob@example.com"):
+    for what in ("reindex", "purge/blob", "purge/account"):
+        path = f"/store/{what}/bob@example.com"
         assert keeper("POST", path).json["detail"] == keeper("POST", path.replace("bob", "bab")).json["detail"].replace(
             "bab", "bob"
         )
         assert keeper("POST", path).status == 404
     assert keeper("POST", "/store/verify", account="bob@example.com").status == 404
     whole = ("/store/verify", "/store/reindex", "/store/backup")
-    for path in (*whole, "/store/purge/blob", "/store/purge/data", "/store/purge/in-memory"):
+    for path in (*whole, "/store/purge/blob", "/store/purge/account", "/store/purge/data", "/store/purge/in-memory"):
         said = keeper("POST", path)
         assert (said.status, "all-domains" in json.dumps(said.json)) == (403, True)
     own = ended(keeper, keeper("POST", "/store/verify", account="ann@example.org"))
@@ -282,6 +286,7 @@ def test_who_may_do_nothing_of_it(made: MadeServer) -> None:
         ("POST", "/store/backup"),
         ("POST", "/store/reindex"),
         ("POST", "/store/purge/blob"),
+        ("POST", "/store/purge/account"),
         ("POST", "/store/purge/data"),
         ("POST", "/store/purge/in-memory"),
         ("GET", "/store/blobs/gx"),
@@ -294,7 +299,17 @@ def test_who_may_do_nothing_of_it(made: MadeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["purge/blob", "purge/data", "purge/in-memory", "purge/lookup", "reindex", "reindex/ann@example.org"]
+    "path",
+    [
+        "purge/blob",
+        "purge/account",
+        "purge/account/ann@example.org",
+        "purge/data",
+        "purge/in-memory",
+        "purge/lookup",
+        "reindex",
+        "reindex/ann@example.org",
+    ],
 )
 def test_the_old_gets_only_where_they_are_wanted(admin: Manager, path: str) -> None:
     assert admin("GET", f"/store/{path}").status in (404, 405)

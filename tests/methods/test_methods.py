@@ -50,6 +50,24 @@ def test_states_that_never_were(client: Client, method: str, state: str) -> None
 
 
 @pytest.mark.parametrize("method", ["Note/changes", "Note/queryChanges"])
+def test_states_that_are_too_old(client: Client, method: str) -> None:
+    name = "sinceState" if method == "Note/changes" else "sinceQueryState"
+    first, second = client.create(), client.create()
+    state = client.call("Note/get", ids=[])["state"]
+    client.call("Note/set", destroy=[first])
+    newer = client.call("Note/set", destroy=[second])["oldState"]
+    store = client.server.store
+    store.keep_history(1)
+    try:
+        assert store.trim(client.id) == 1
+    finally:
+        store.keep_history(10**9)
+    assert client.error(method, **{name: state}) == "cannotCalculateChanges"
+    told = client.call(method, **{name: newer})
+    assert told.get("destroyed", told.get("removed")) == [second]
+
+
+@pytest.mark.parametrize("method", ["Note/changes", "Note/queryChanges"])
 def test_a_state_must_be_given_as_text(client: Client, method: str) -> None:
     name = "sinceState" if method == "Note/changes" else "sinceQueryState"
     assert client.error(method) == "invalidArguments"

@@ -22,7 +22,8 @@ _KNOWN = {"sinceState": text, "maxChanges": optional(positive)}
 
 
 def changes_method(kind: DataType) -> Method:
-    """Foo/changes. Any state that was ever given out is answered; anything else is ``cannotCalculateChanges``."""
+    """Foo/changes. Every state is answered that was given out and that the store's history reaches back to; any other is
+    ``cannotCalculateChanges``."""
 
     def call(ctx: Context, arguments: Record) -> Record:
         check_arguments(arguments, _KNOWN, ("sinceState",))
@@ -34,6 +35,9 @@ def changes_method(kind: DataType) -> Method:
             current = reader.state(kind.name)
             if since is None or since > current:
                 raise MethodError("cannotCalculateChanges", f"{shown(old_state)} is no state of {kind.name}.")
+            # RFC 8620 section 5.2: a state that is too old; the client then forgets what it has and begins anew.
+            if since < reader.history(kind.name):
+                raise MethodError("cannotCalculateChanges", f"The changes since {shown(old_state)} are not remembered.")
             changes = reader.changes(kind.name, since, limit)
         return {
             "accountId": arguments["accountId"],

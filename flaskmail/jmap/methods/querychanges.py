@@ -162,6 +162,8 @@ def _changes(kind: DataType, ctx: Context, arguments: Record) -> Record:
         since, now = parse_state(old), reader.state(kind.name)
         if since is None or since > now:
             raise _cannot("The server does not know this sinceQueryState.")
+        if since < reader.history(kind.name):
+            raise _cannot("The changes since this sinceQueryState are not remembered; query again.")
         answer: Record = {
             "accountId": account_id(arguments),
             "oldQueryState": old,

@@ -102,7 +102,9 @@ class Group:
             pending = pending.copy()
         store, account_id = self._store, self._account_id
         files = store.files(account_id)
-        return SqliteTxn(account_id, self._connection, store.plans, files, store.keep_free, self._salt, pending)
+        return SqliteTxn(
+            account_id, self._connection, store.plans, files, store.keep_free, self._salt, pending, store.history
+        )
 
     def leave(self, txn: SqliteTxn, error: BaseException | None) -> None:
         """A member is through, or failed with ``error``. Comes back when everything it did is durable, or taken back.

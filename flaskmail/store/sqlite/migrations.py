@@ -44,7 +44,11 @@ def _fixed_tables(db: Database) -> None:
     db.execute("INSERT INTO meta (one, salt, modseq, used) VALUES (1, ?, 0, 0)", (os.urandom(32),))
 
 
-LADDER: Sequence[Step] = (_fixed_tables,)
+def _histories(db: Database) -> None:
+    db.execute(schema.HISTORY)
+
+
+LADDER: Sequence[Step] = (_fixed_tables, _histories)
 """Step n takes a file of version n - 1 to version n. Steps are never changed once released, only added."""
 
 

@@ -99,6 +99,8 @@ class Plan:
         self.touch = f"UPDATE {r} SET changed = ?, settled = ? WHERE id = ?"
         self.delete = f"DELETE FROM {r} WHERE num = ?"
         self.bury = f"INSERT INTO {d} (destroyed, id, grp, created) VALUES (?, ?, ?, ?)"
+        self.oldest_buried = f"SELECT destroyed FROM {d} WHERE destroyed <= ? ORDER BY destroyed LIMIT ?"
+        self.unbury = f"DELETE FROM {d} WHERE destroyed <= ?"
         searched = [quoted(SEARCH_PREFIX + column) for column in self.search]
         self.insert_text = (
             f"INSERT INTO {f} (rowid, {', '.join(searched)}) VALUES ({', '.join('?' * (len(searched) + 1))})"

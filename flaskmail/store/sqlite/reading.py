@@ -106,6 +106,11 @@ class SqliteReader:
         only_counters = bool(updated) and not any(sort == 1 for _, _, sort in found)
         return Changes(created, updated, gone, state, more, only_counters)
 
+    def history(self, kind: str) -> int:
+        """See Reader."""
+        row = self._db.execute("SELECT forgotten FROM state WHERE kind = ?", (kind,)).fetchone()
+        return 0 if row is None else row[0]
+
     def touched(self, kind: str, since: int, limit: int | None, *, group: bool) -> list[str] | None:
         """See Reader."""
         plan = self._plans[kind]

@@ -27,6 +27,9 @@ FIXED = (
 )
 """Statements of the first step of the ladder."""
 
+HISTORY = "ALTER TABLE state ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0"
+"""The second step: the modseq up to which destroyed records of the type may have been forgotten."""
+
 
 def record_table(plan: Plan) -> str:
     """The table of a type's records. Columns come before the JSON, so that a scan of them reads no overflow page."""

@@ -32,6 +32,7 @@ from flaskmail.store.sqlite.writing import SqliteTxn
 from flaskmail.values.ids import is_id
 
 KEEP_FREE = 64 * 1024 * 1024
+_FORGOTTEN_AT_ONCE = 1000
 
 
 class Reading:
@@ -137,6 +138,7 @@ class SqliteStore:
             raise StoreError(f"the data folder {root} cannot be made or used: {error.strerror}") from error
         self.pool = Pool(self.root, connections, lock_timeout, self._make_ready)
         self._files: dict[str, BlobFiles] = {}
+        self.history: int | None = None
 
     # ---- accounts
 
@@ -299,6 +301,24 @@ class SqliteStore:
         """Removes blobs that nothing has referred to since they were uploaded more than ``older_than`` seconds ago (an hour at
         least, RFC 8620 section 6.1), and files that no blob names. Answers how many blobs went."""
         return sweep(self, account_id, older_than)
+
+    def keep_history(self, changes: int) -> None:
+        """See Store."""
+        self.history = changes
+
+    def trim(self, account_id: str) -> int:
+        """See Store. Takes turns with other writers, and does a little in each."""
+        if self.history is None:
+            return 0
+        removed = 0
+        for kind in self.plans:
+            while True:
+                with self.write(account_id) as txn:
+                    gone = txn.forget(kind, self.history, _FORGOTTEN_AT_ONCE)
+                removed += gone
+                if gone < _FORGOTTEN_AT_ONCE:
+                    break
+        return removed
 
     def untouched(self, account_id: str) -> float:
         """See Store."""

@@ -30,6 +30,8 @@ from flaskmail.values.ids import random_id
 _FRESH = 3600
 _REMEMBERED = 2000
 _MANY = 4
+_FORGETFUL = 64
+"""After so many destroyed records of a type a transaction looks for some that may be forgotten."""
 
 Row = tuple[int, int, Any, bytes]
 """num, created, group and the "" segment of a record."""
@@ -38,7 +40,8 @@ Row = tuple[int, int, Any, bytes]
 class SqliteTxn(SqliteReader):
     """Implements :class:`flaskmail.jmap.storage.Txn`. Lives for one ``with store.write(...)``.
 
-    pending: what is kept back, by this transaction and those before it in the group; whoever made the transaction writes it."""
+    pending: what is kept back, by this transaction and those before it in the group; whoever made the transaction writes it.
+    history: see Store.keep_history; None keeps everything."""
 
     def __init__(
         self,
@@ -49,8 +52,11 @@ class SqliteTxn(SqliteReader):
         keep_free: int,
         salt: bytes,
         pending: Pending,
+        history: int | None = None,
     ) -> None:
         super().__init__(account_id, connection, plans, files)
+        self._history = history
+        self._buried: Counter[str] = Counter()
         self._keep_free, self._salt, self.pending = keep_free, salt, pending
         self._room_seen = False
         # What was read of records and blobs and is bound to be looked at again.
@@ -339,6 +345,10 @@ class SqliteTxn(SqliteReader):
         if plan.search:
             self.pending.unindex(kind, num)
         self._db.execute(plan.bury, (modseq, id, group, created))
+        # More than come: so a history that was too long gets shorter, and no transaction has much to do.
+        if self._history is not None and self._buried[kind] % _FORGETFUL == 0:
+            self.forget(kind, self._history, 2 * _FORGETFUL)
+        self._buried[kind] += 1
         refs: Counter[str] = Counter()
         for prop in plan.blob_refs:
             refs.subtract(plan.blobs_of(prop, _value(old.get(prop))))
@@ -462,6 +472,16 @@ class SqliteTxn(SqliteReader):
         if status.f_bavail * status.f_frsize < self._keep_free:
             raise OverQuota("the server's disk is nearly full; nothing new is taken in, but things can be destroyed")
         self._room_seen = True
+
+    def forget(self, kind: str, history: int, most: int) -> int:
+        """Forgets the ``most`` oldest of the records that were destroyed before the account's newest ``history`` changes.
+        Answers how many."""
+        plan, until = self._plans[kind], self.pending.modseq - history
+        old = self._column(plan.oldest_buried, (until, most)) if until > 0 else []
+        if old:
+            self._db.execute(plan.unbury, (old[-1],))
+            self._db.execute("UPDATE state SET forgotten = ? WHERE kind = ?", (old[-1], kind))
+        return len(old)
 
     def forget_blobs(self, nums: Iterable[int], size: int) -> None:
         """Removes blobs that nothing refers to, ``size`` octets in all. Their files go after the commit."""

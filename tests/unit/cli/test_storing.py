@@ -82,6 +82,8 @@ def test_indexes(flaskmail: Command, tmp_path: Path) -> None:
 def test_purging(flaskmail: Command) -> None:
     assert flaskmail("purge", "blob").output == "Removed 0 uploads.\n"
     assert flaskmail("purge", "blob", "ann@example.org").output == "Removed 0 uploads.\n"
+    assert flaskmail("purge", "account", "ann@example.org").output == "Forgot 0 destroyed records.\n"
+    assert json.loads(flaskmail("purge", "account", "--json").stdout) == {"accounts": 1, "forgotten": 0, "failed": []}
     assert flaskmail("purge", "data").output == "There was nothing to remove.\n"
     assert json.loads(flaskmail("purge", "in-memory", "--json").stdout) == {"throttle": 0}
 
@@ -99,6 +101,7 @@ def test_what_is_done_here_is_written_down(flaskmail: Command, tmp_path: Path) -
         ("backup", tmp_path / "b"),
         ("reindex", "ann@example.org"),
         ("purge", "blob"),
+        ("purge", "account"),
         ("purge", "data"),
         ("purge", "in-memory"),
         ("token", "create", "ann@example.org"),
@@ -107,11 +110,12 @@ def test_what_is_done_here_is_written_down(flaskmail: Command, tmp_path: Path) -
     ):
         assert flaskmail(*arguments).exit_code == 0, arguments
     found = json.loads(flaskmail("audit", "--json").stdout)
-    assert [(one["operation"], one["status"]) for one in reversed(found)][-9:] == [
+    assert [(one["operation"], one["status"]) for one in reversed(found)][-10:] == [
         ("store.verify", 200),
         ("store.backup", 200),
         ("store.reindex", 200),
         ("store.purgeBlobs", 200),
+        ("store.purgeAccounts", 200),
         ("store.purgeData", 200),
         ("store.purgeInMemory", 200),
         ("account.credential.create", 200),

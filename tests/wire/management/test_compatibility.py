@@ -317,13 +317,15 @@ def job_done(admin: Client, job: object) -> None:
 
 @walk(
     "GET /api/store/purge/blob",
+    "GET /api/store/purge/account",
+    "GET /api/store/purge/account/{id}",
     "GET /api/store/purge/data",
     "GET /api/store/purge/in-memory",
     "GET /api/store/reindex",
     "GET /api/store/reindex/{id}",
 )
 def store(admin: Client, alice: Client) -> None:
-    paths = [f"purge/{name}" for name in ("blob", "data", "in-memory")]
+    paths = [f"purge/{name}" for name in ("blob", "account", f"account/{ALICE}", "data", "in-memory")]
     for path in (*paths, "reindex", f"reindex/{ALICE}"):
         assert admin("GET", f"/api/store/{path}").status == 405, path
         job_done(admin, admin.data("POST", f"/api/store/{path}"))
