@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -18,7 +18,7 @@ from flaskmail.accounts.principals import Principal
 from flaskmail.errors import ConfigError, RequestError
 from flaskmail.management import audit
 from flaskmail.management.operation import Call, Octets, Operation, Resource
-from flaskmail.management.refusals import invalid, of_directory, of_settings, of_validation
+from flaskmail.management.refusals import changed, invalid, of_directory, of_settings, of_validation
 from flaskmail.server import Server
 from flaskmail.values import ijson
 
@@ -149,6 +149,9 @@ class Api:
             if_none_match=_tags(request.headers.get("if-none-match")),
             asker=who,
         )
+        # RFC 9110 section 13.1.1: what has no entity tag is none of those that If-Match names, so it is not done.
+        if not operation.tagged and not call.matches(None):
+            raise changed("If-Match names an entity tag, and what is at this address has none.")
         if not operation.changes:
             return self._said(operation, call, self._handled(operation, call, given))
         with audit.kept(operation, call, "/" + "/".join(request.segments), body):
@@ -170,8 +173,11 @@ class Api:
             headers |= {"Content-Type": result.content_type, **dict(result.headers)}
             return Answer(operation.status, tuple(headers.items()), result.body, operation)
         tag = headers.get("ETag")
-        if tag is not None and call.if_none_match and (tag in call.if_none_match or "*" in call.if_none_match):
-            return Answer(304, tuple(headers.items()), b"", operation)
+        if tag is not None and operation.method == "GET":
+            if not call.matches(tag):
+                raise changed("It is another one by now.")
+            if call.known(tag):
+                return Answer(304, tuple(headers.items()), b"", operation)
         headers["Content-Type"] = JSON
         return Answer(operation.status, tuple(headers.items()), msgspec.json.encode({"data": result}), operation)
 
@@ -209,7 +215,9 @@ def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
             raise invalid(name, "the parameter stands twice in the query")
         one = fields.get(name)
         if one is not None and get_origin(hints[one.name]) in (tuple, list):
-            given[name] = [part for part in text.split(",") if part]
+            # No key is empty, and of other values the declaration says whether they may be.
+            keys = get_args(hints[one.name])[0] is str
+            given[name] = [part for part in text.split(",") if part or not keys]
         elif one is not None and hints[one.name] is bool and text == "":
             # A switch of the old API is written without a value: ?dry-run
             given[name] = True

@@ -137,6 +137,8 @@ def test_a_list_in_pages(root: Manager) -> None:
     assert root("GET", "/principal", types="role").data == {"items": [], "total": 0}
     refused(root("GET", "/principal", types="tenant"), 400, error="other")
     refused(root("GET", "/principal", fields="secrets"), 400, member="fields")
+    refused(root("GET", "/principal", fields=""), 400, member="fields")
+    refused(root("GET", "/principal", fields="quota,"), 400, member="fields")
 
 
 def test_groups_lists_roles_and_their_relations(root: Manager) -> None:
