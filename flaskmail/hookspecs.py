@@ -31,8 +31,10 @@ from flaskmail.hookvalues import (
     PolicyFacts,
     RateDecision,
     Refusal,
+    described,
     header_fields,
     known_client,
+    known_principal,
     members,
 )
 
@@ -254,14 +256,20 @@ def response_headers(policy: PolicyFacts, request: Any, response: Leaving) -> li
 # ---- for each request: the server
 
 
-@_hook("first", "The request is refused with 503; it is never taken as anonymous.", passes=(RequestError,))
+@_hook(
+    "first",
+    "The request is refused with 503; it is never taken as anonymous.",
+    check=known_principal,
+    passes=(RequestError,),
+)
 def authenticate(server: Any, request: Any, credentials: Credentials) -> Any:
     """Whose request is this?
 
     request: a ``werkzeug.Request`` whose body cannot be read. Answers a ``Principal``, as
-    ``server.directory.principals.get(name)`` gives it, or ``Denied``: then no other credential helps. Asked for every
-    request that needs an account, also without an Authorization header. None: no opinion; the built-in ``credentials``
-    checks Basic and Bearer. A RequestError is answered as it stands.
+    ``server.directory.principals.get(name)`` gives it (a ``flaskmail.errors.FlaskmailError`` when nobody has that name),
+    or ``Denied``: then no other credential helps. Asked for every request that needs an account, also without an
+    Authorization header. None: no opinion; the built-in ``credentials`` checks Basic and Bearer. A RequestError is
+    answered as it stands.
 
     Provisional since 0.1.
     """
@@ -294,7 +302,7 @@ def discovery_metadata(server: Any, document: Mapping[str, Any], kind: str) -> M
     """
 
 
-@_hook("collect", "The plugin's capabilities stay empty.", isolated=True, check=members)
+@_hook("collect", "The plugin's capabilities stay empty.", isolated=True, check=described)
 def session_capabilities(server: Any, principal: Any, account: AccountAccess | None) -> Mapping[str, Any] | None:
     """What capabilities of plugins say in the session: ``{"https://example.com/jmap/notes": {"maxNotes": 10}}``.
 

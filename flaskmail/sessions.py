@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
 from typing import Any
-
-import msgspec
 
 from flaskmail.accounts.principals import Principal
 from flaskmail.jmap.context import AccountAccess
@@ -41,9 +40,10 @@ class SessionExtras:
                     of_account = session["accounts"][access.id]["accountCapabilities"]
                     self._fill(of_account, self._capabilities(server, principal, access))
             if self._metadata is not None:
-                for members in self._metadata(server, dict(session), KIND):
+                # A copy of all of it: what a plugin does to it stays with the plugins.
+                for members in self._metadata(server, deepcopy(session), KIND):
                     for name, value in members.items():
-                        if name not in session and name != "state" and _is_json(name, value):
+                        if name not in session and name != "state":
                             session[name] = value
 
         return complete
@@ -54,15 +54,6 @@ class SessionExtras:
             for urn, value in members.items():
                 if urn not in self._open:
                     log.warning("a plugin describes the capability %s, which is not a plugin's", ascii(urn))
-                elif urn in capabilities and urn not in filled and isinstance(value, Mapping) and _is_json(urn, value):
+                elif urn in capabilities and urn not in filled:
                     capabilities[urn] = dict(value)
                     filled.add(urn)
-
-
-def _is_json(name: str, value: object) -> bool:
-    try:
-        msgspec.json.encode(value, order="sorted")
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        log.error("what a plugin says of %s in the session is no JSON: %s", ascii(name), error)
-        return False
-    return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +16,6 @@ from flaskmail.server import Server
 from flaskmail.web.admission import base_url
 from flaskmail.web.offered import AUTHORIZATION_SERVER, OPENID, PROTECTED_RESOURCE, RESOURCES, metadata
 from flaskmail.web.publishing import publish, published
-
-log = logging.getLogger("flaskmail.plugins")
 
 _NOTHING = "There is nothing at this address."
 
@@ -37,7 +35,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
             if rest:
                 found |= _at(f"/{rest}", base, kind)
             if asked is not None:
-                extend(found, asked(server, dict(found), kind))
+                # A copy of all of it: what a plugin does to it stays with the plugins.
+                extend(found, asked(server, deepcopy(found), kind))
             return published(msgspec.json.encode(found), "application/json")
 
         return answer
@@ -65,11 +64,4 @@ def extend(document: dict[str, Any], found: list[Mapping[str, Any]]) -> None:
     """Adds what plugins say to a document; what it says itself stays, and so does what an earlier plugin says."""
     for members in found:
         for name, value in members.items():
-            if name in document:
-                continue
-            try:
-                msgspec.json.encode(value)
-            except (TypeError, ValueError, RecursionError, OverflowError) as error:
-                log.error("what a plugin says of %s in a discovery document is no JSON: %s", ascii(name), error)
-            else:
-                document[name] = value
+            document.setdefault(name, value)

@@ -36,6 +36,8 @@ class Tickets:
             raise RuntimeError("no table of tickets")
         if who == "wrong":
             return "alice@example.org"
+        if who == "odd":
+            return Denied(5)  # type: ignore[arg-type]
         if who == "later":
             raise RequestError(429, "Later.", headers={"Retry-After": "3"})
         return server.directory.principals.get(who) if who else None
@@ -55,12 +57,13 @@ def test_hook_authenticate() -> None:
         assert get(made, "/jmap/session", X_Ticket="alice@example.org").status == 401
 
 
-@pytest.mark.parametrize("ticket", ["broken", "wrong"])
+@pytest.mark.parametrize("ticket", ["broken", "wrong", "odd"])
 def test_hook_authenticate_never_fails_open(ticket: str) -> None:
     with make_server(plugins=[Tickets()]) as made:
         made.account("alice@example.org")
         refused = get(made, "/jmap/session", X_Ticket=ticket, Authorization=basic("alice@example.org"))
         assert (refused.status, refused.json()["detail"]) == (503, "Credentials cannot be checked now.")
+        assert list(made.server.plugins.failures.values()) == [1]
 
 
 class Judges:
@@ -173,6 +176,35 @@ def test_hook_discovery_metadata() -> None:
         assert session["kind"] == "jmap-session"
         assert session["username"] == "alice@example.org"
         assert session["state"] != "s"
+
+
+@pytest.mark.parametrize("name", ["text", "\udc80"])
+def test_hook_discovery_metadata_cannot_break_what_is_served(name: str) -> None:
+    class Spoils:
+        @hookimpl
+        def discovery_metadata(self, document: Any) -> Any:
+            document.get("capabilities", {}).clear()
+            document["scopes_supported"] = []
+            return {name: object() if name == "text" else 1}
+
+    with make_server() as plain, make_server(plugins=[Spoils()]) as made:
+        told = plain.send("GET", "/.well-known/oauth-authorization-server", {}, b"").json()
+        assert (
+            get(made, "/.well-known/oauth-authorization-server").json()["scopes_supported"] == told["scopes_supported"]
+        )
+        assert CORE in made.account("alice@example.org").session["capabilities"]
+        assert list(made.server.plugins.failures.values()) == [2]
+
+
+def test_hook_session_capabilities_is_checked() -> None:
+    class Odd(Hello):
+        @hookimpl
+        def session_capabilities(self, server: Any, principal: Any, account: Any) -> Any:
+            return {HELLO: ["no object"]}
+
+    with make_server(plugins=[Odd()]) as made:
+        assert made.account("alice@example.org").session["capabilities"][HELLO] == {}
+        assert list(made.server.plugins.failures.values()) == [2]
 
 
 class Page:

@@ -67,7 +67,15 @@ def test_hook_client_address() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [broken, lambda: "192.0.2.7", lambda: Client("1.2.3", "http"), lambda: Client("::ffff:1.2.3.4", "http")],
+    [
+        broken,
+        lambda: "192.0.2.7",
+        lambda: Client("1.2.3", "http"),
+        lambda: Client("::ffff:1.2.3.4", "http"),
+        lambda: Client("192.0.2.7", "http", host="a\r\nX-B: c"),
+        lambda: Client("192.0.2.7", "http", host=5),  # type: ignore[arg-type]
+        lambda: Client("192.0.2.7", "http", host="a.example", port="x"),  # type: ignore[arg-type]
+    ],
 )
 def test_hook_client_address_fails_to_the_peer(answer: Any) -> None:
     told = plugin("client_address", answer if answer is not broken else lambda: broken())
@@ -137,7 +145,20 @@ def test_hook_refuse_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda: broken(), lambda: 403, lambda: Refusal(200, ""), lambda: Refusal(403, "", (("A\n", ""),))]
+    "answer",
+    [
+        lambda: broken(),
+        lambda: 403,
+        lambda: Refusal(200, ""),
+        lambda: Refusal(403.0, ""),  # type: ignore[arg-type]
+        lambda: Refusal(403, b""),  # type: ignore[arg-type]
+        lambda: Refusal(403, "\udc80"),
+        lambda: Refusal(403, "", (("A\n", ""),)),
+        lambda: Refusal(403, "", (("A", 5),)),  # type: ignore[arg-type]
+        # What has a decision of its own is no business of a refusal's.
+        lambda: Refusal(403, "", (("Access-Control-Allow-Origin", "*"),)),
+        lambda: Refusal(403, "", (("Strict-Transport-Security", "max-age=0"),)),
+    ],
 )
 def test_hook_refuse_request_fails_closed(answer: Any) -> None:
     assert ask([plugin("refuse_request", answer)]).status == 500
@@ -168,9 +189,22 @@ def test_hook_rate_limit() -> None:
     assert ask(one, "/x", headers=[("Authorization", "Bearer a")]).status == 200
 
 
-def test_hook_rate_limit_fails_to_our_own_limits() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: broken(),
+        lambda: 5,
+        lambda: RateDecision(-1),
+        lambda: RateDecision(2.5),  # type: ignore[arg-type]
+        lambda: RateDecision("5"),  # type: ignore[arg-type]
+        lambda: RateDecision(0, None),  # type: ignore[arg-type]
+        lambda: RateDecision(0, (("RateLimit", "a\r\nX-B: c"),)),
+        lambda: RateDecision(0, (("Access-Control-Allow-Origin", "*"),)),
+    ],
+)
+def test_hook_rate_limit_fails_to_our_own_limits(answer: Any) -> None:
     app = bare_app()
-    HttpPolicy(app, {"rate-limit": {"anonymous": "1/1m"}}, [plugin("rate_limit", lambda: broken())])
+    HttpPolicy(app, {"rate-limit": {"anonymous": "1/1m"}}, [plugin("rate_limit", answer)])
     assert [Answered(app, environ_of({})).status for _ in range(2)] == [200, 429]
 
 
@@ -206,7 +240,10 @@ def test_hook_cors_decision() -> None:
     assert ask(everything, "/login", headers=[("Origin", ORIGIN)]).all("Access-Control-Allow-Origin") == []
 
 
-@pytest.mark.parametrize("answer", [lambda: broken(), lambda: True])
+@pytest.mark.parametrize(
+    "answer",
+    [lambda: broken(), lambda: True, lambda: CorsDecision("no")],  # type: ignore[arg-type]
+)
 def test_hook_cors_decision_fails_closed(answer: Any) -> None:
     one = [plugin("cors_decision", answer)]
     settings = {"permissive-cors": True}
