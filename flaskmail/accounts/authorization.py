@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.grants import Grant
-from flaskmail.accounts.permissions import PERMISSIONS, Rights, effective
+from flaskmail.accounts.permissions import PERMISSIONS, Rights, attainable, effective
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import permissions_within
 from flaskmail.errors import RequestError
@@ -79,12 +79,24 @@ def owned_by(rows: Callable[..., list[Row]], id: str, roles: Mapping[str, Rights
     return owned | {"authenticate"} if found[0][4] == "apiKey" else owned
 
 
+def attainable_by(rows: Callable[..., list[Row]], id: str) -> frozenset[str]:
+    """What the principal of this id may do, or could as soon as it, or roles that it has, are no longer disabled: the measure of
+    who may make or change it. Being disabled hides nothing, else somebody could prepare what another one then lets loose."""
+    found = rows("SELECT roles, enabled_permissions, disabled_permissions FROM principal WHERE id=?", (id,))
+    if not found:
+        return frozenset()
+    known = rows(_ROLES)
+    return attainable(
+        rights_of(found[0]), {row[0]: rights_of(row[1:4]) for row in known}, {row[0] for row in known if row[4]}
+    )
+
+
+_ROLES = "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
+
+
 def read_roles(rows: Callable[..., list[Row]]) -> dict[str, Rights]:
     """The roles that are no built-in ones, by id; a disabled one gives nothing and takes nothing."""
-    found = rows(
-        "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
-    )
-    return {row[0]: Rights() if row[4] else rights_of(row[1:4]) for row in found}
+    return {row[0]: Rights() if row[4] else rights_of(row[1:4]) for row in rows(_ROLES)}
 
 
 class Authority:

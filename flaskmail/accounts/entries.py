@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from flaskmail.accounts.authorization import Access, owned_by
+from flaskmail.accounts.authorization import Access, attainable_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
 from flaskmail.accounts.drafts import PLAIN, Absent, Change, Draft, Unfit, applied, checked
@@ -42,8 +42,9 @@ class Entry:
 
 
 def beyond(access: Access, before: frozenset[str], after: frozenset[str]) -> frozenset[str]:
-    """The permissions that stop somebody from changing a principal that may do ``before`` into one that may do ``after``: nobody
-    gives more than he has, and nobody touches whoever has more. Everybody may give what is about oneself alone."""
+    """The permissions that stop somebody from changing a principal that can attain ``before`` into one that can attain
+    ``after``: nobody gives more than he has, and nobody touches whoever has more. Everybody may give what is about oneself
+    alone."""
     return (before | after) - OWN - access.permissions
 
 
@@ -143,7 +144,7 @@ class Entries:
             id = before.id
             if type is not None and type != before.draft.type:
                 raise UnknownName(type, name, ())
-            held = owned_by(execute, id)
+            held = attainable_by(execute, id)
             holders = _holders(execute, id) if before.draft.type == "role" else {}
             draft, domain = checked(applied(before.draft, changes))
             if before.principal.admin and draft.name != ADMIN:
@@ -173,7 +174,7 @@ class Entries:
                 )
             self._judge(execute, id, held, access)
             for holder, had in holders.items():
-                gained = owned_by(execute, holder) - had - OWN - access.permissions
+                gained = attainable_by(execute, holder) - had - OWN - access.permissions
                 if gained:
                     raise Exceeds(min(gained))
             after = _by_id(execute, id, access)
@@ -188,7 +189,7 @@ class Entries:
                 raise UnknownName(type, name, ())
             if entry.principal.admin:
                 raise InUse(f"{ADMIN!r} cannot be deleted, only disabled")
-            self._judge(execute, entry.id, owned_by(execute, entry.id), access)
+            self._judge(execute, entry.id, attainable_by(execute, entry.id), access)
             if entry.draft.type == "role":
                 users = execute(_HAVING, (entry.id,))
                 if users:
@@ -200,7 +201,7 @@ class Entries:
         return entry
 
     def _judge(self, execute: Execute, id: str, before: frozenset[str], access: Access) -> None:
-        lacking = beyond(access, before, owned_by(execute, id))
+        lacking = beyond(access, before, attainable_by(execute, id))
         if lacking:
             raise Exceeds(min(lacking))
 
@@ -421,14 +422,14 @@ def _roles(execute: Execute, id: str, names: Iterable[str], domain: str | None) 
 
 
 def _holders(execute: Execute, role: str) -> dict[str, frozenset[str]]:
-    """What each principal that has the role, through others too, may do now."""
+    """What each principal that has the role, through others too, may do or could do again."""
     above, left, seen = {}, [role], {role}
     while left:
         for id, _ in execute(_HAVING, (left.pop(),)):
             if id not in seen:
                 seen.add(id)
                 left.append(id)
-                above[id] = owned_by(execute, id)
+                above[id] = attainable_by(execute, id)
     return above
 
 

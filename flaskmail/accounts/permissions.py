@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -55,7 +55,7 @@ _SERVER = MappingProxyType(
         "oauth-client-update": "Change OAuth clients.",
         "plugin-list": "List plugins and their errors.",
         "policy-explain": "Ask why the HTTP policy decides as it does.",
-        "purge-account": "Remove for good what accounts no longer need.",
+        "purge-account": "Forget what accounts need no longer remember of what was destroyed.",
         "purge-blob-store": "Remove blobs that nothing refers to.",
         "purge-data-store": "Remove records that are no longer needed.",
         "purge-in-memory-store": "Forget what is kept for a time, such as counts of wrong passwords.",
@@ -154,21 +154,39 @@ class Rights:
 def effective(rights: Rights, roles: Mapping[str, Rights]) -> frozenset[str]:
     """The permissions that result: what is enabled by oneself and by roles, and theirs, less everything that any of them
     disables. roles: those that are no built-in ones, by id; one that is missing gives nothing."""
-    given: set[str] = set()
-    taken: set[str] = set()
+    return _result(_given(rights, roles), _taken(rights, roles))
+
+
+def attainable(rights: Rights, roles: Mapping[str, Rights], asleep: Collection[str]) -> frozenset[str]:
+    """The permissions that can result when nothing happens but that roles which are disabled now are enabled again: those give
+    already, and take nothing yet. asleep: their ids."""
+    awake = {id: role for id, role in roles.items() if id not in asleep}
+    return _result(_given(rights, roles), _taken(rights, awake))
+
+
+def _given(rights: Rights, roles: Mapping[str, Rights]) -> set[str]:
+    names = {name for one in _reached(rights, roles) for name in one.roles}
+    own = {permission for one in _reached(rights, roles) for permission in one.enabled}
+    return own.union(*(ROLES[name] for name in names & ROLES.keys()))
+
+
+def _taken(rights: Rights, roles: Mapping[str, Rights]) -> set[str]:
+    return {permission for one in _reached(rights, roles) for permission in one.disabled}
+
+
+def _reached(rights: Rights, roles: Mapping[str, Rights]) -> Iterator[Rights]:
+    """Oneself, and each role that one has, through others too, once."""
     seen: set[str] = set()
     left = [rights]
     while left:
         one = left.pop()
-        given |= one.enabled
-        taken |= one.disabled
+        yield one
         for name in one.roles:
-            if name in seen:
-                continue
-            seen.add(name)
-            if name in ROLES:
-                given |= ROLES[name]
-            elif name in roles:
+            if name in roles and name not in seen:
+                seen.add(name)
                 left.append(roles[name])
+
+
+def _result(given: Iterable[str], taken: Iterable[str]) -> frozenset[str]:
     # What a newer version granted and this one does not know is nothing.
     return (expand(given) - expand(taken)) & PERMISSIONS.keys()

@@ -164,6 +164,27 @@ def test_nobody_touches_whoever_has_more(directory: Directory, root: Access, chi
     assert directory.entries.find(f"boss@{HERE}", root).draft.roles == ("admin",)
 
 
+def test_being_disabled_hides_nothing(directory: Directory, root: Access, chief: Access) -> None:
+    # Whatever is prepared while it is of no use comes into force when somebody with more permissions enables it.
+    make(directory, root, "individual", f"boss@{HERE}", roles=("admin",), disabled=True)
+    make(directory, root, "role", "asleep", domain=HERE, enabled_permissions=("backup",), disabled=True)
+    make(directory, root, "role", "curb", domain=HERE, disabled_permissions=("backup",), disabled=True)
+    make(directory, root, "individual", f"y@{HERE}", roles=("curb",), enabled_permissions=("backup",))
+    make(directory, chief, "individual", f"x@{HERE}", disabled=True)
+    for attempt in (
+        lambda: directory.entries.update(f"boss@{HERE}", [], chief, password="$hash"),
+        lambda: directory.entries.delete(f"boss@{HERE}", chief),
+        lambda: make(directory, chief, "individual", f"z@{HERE}", roles=("admin",), disabled=True),
+        lambda: make(directory, chief, "apiKey", "z", domain=HERE, roles=("admin",), disabled=True),
+        lambda: change(directory, chief, f"x@{HERE}", "set", "roles", ["admin"]),
+        lambda: change(directory, chief, f"x@{HERE}", "set", "roles", ["asleep"]),
+        lambda: change(directory, chief, f"y@{HERE}", "set", "description", "y"),
+    ):
+        with pytest.raises(Exceeds):
+            attempt()
+    change(directory, chief, f"x@{HERE}", "set", "roles", ["curb"])
+
+
 def test_a_role_does_not_give_its_holders_more_than_its_editor_has(
     directory: Directory, root: Access, chief: Access
 ) -> None:
