@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -215,9 +215,9 @@ def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
             raise invalid(name, "the parameter stands twice in the query")
         one = fields.get(name)
         if one is not None and get_origin(hints[one.name]) in (tuple, list):
-            # No key is empty, and of other values the declaration says whether they may be.
-            keys = get_args(hints[one.name])[0] is str
-            given[name] = [part for part in text.split(",") if part or not keys]
+            given[name] = [part for part in text.split(",") if part]
+            if not all(text.split(",")) and one.name not in _plain(kind):
+                raise invalid(name, "names are wanted, separated by commas, none of them empty", repr(text[:80]))
         elif one is not None and hints[one.name] is bool and text == "":
             # A switch of the old API is written without a value: ?dry-run
             given[name] = True
@@ -227,6 +227,16 @@ def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise of_validation(str(error), fields, "the query") from None
+
+
+def _plain(kind: type[Any]) -> frozenset[str]:
+    """The lists of any texts, where an empty one says nothing and is passed over."""
+    hints = get_type_hints(kind, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if str in get_args(_bare(hint)))
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def read_body(kind: Any, request: Request) -> Any:
