@@ -9,7 +9,7 @@ from typing import Literal
 from flaskmail.oauth import pkce, redirects, scope
 from flaskmail.oauth.clients import CODE, Client
 from flaskmail.oauth.errors import OAuthError, invalid_request
-from flaskmail.oauth.parameters import Parameters, parse_parameters
+from flaskmail.oauth.parameters import Parameters, separate_parameters
 
 PROMPTS = ("none", "login", "consent", "select_account")
 """What ``prompt`` may be (OpenID Connect Core section 3.1.2.1)."""
@@ -23,8 +23,8 @@ class AuthorizationRequest:
 
     client: who asks; redirect_uri: where the answer goes, registered; redirect_given: whether the request named it; scopes: what
     can be granted of what was asked for; challenge: of PKCE; state, nonce: as sent, or None; prompt, max_age (seconds),
-    login_hint: what OpenID Connect asks of the sign-in; issuer: of the server, as the client reached it; query: the request
-    itself, form-urlencoded, to carry it through pages."""
+    login_hint, subject (who alone it may be, of ``id_token_hint``; None for anybody): what OpenID Connect asks of the sign-in;
+    issuer: of the server, as the client reached it; query: the request itself, form-urlencoded, to carry it through pages."""
 
     client: Client
     redirect_uri: str
@@ -36,6 +36,7 @@ class AuthorizationRequest:
     prompt: frozenset[str]
     max_age: int | None
     login_hint: str
+    subject: str | None
     issuer: str
     query: str
 
@@ -79,20 +80,28 @@ def read_request(
     find: Callable[[str], Client | None],
     supported: Collection[str],
     default: Iterable[str],
+    about: Callable[[str], str | None] = lambda token: None,
 ) -> AuthorizationRequest | Refused | RedirectError:
     """What an authorization request asks for. query: form-urlencoded, of the URL or a form's; find: the client of an id;
-    supported: the scopes that exist; default: those meant when the request names none."""
+    supported: the scopes that exist; default: those meant when the request names none; about: the ``sub`` of an ID token of
+    this server's, None for any other text."""
     try:
-        parameters = parse_parameters(query)
+        parameters, wrong = separate_parameters(query)
     except OAuthError as error:
         return Refused(error.error, error.description)
+    for name in ("client_id", "redirect_uri"):
+        if name in wrong:
+            return Refused(wrong[name].error, wrong[name].description)
     found = _target(parameters, find)
     if isinstance(found, Refused):
         return found
     client, uri = found
     state = parameters.get("state")
     try:
-        return _request(parameters, client, uri, issuer, query, supported, default)
+        if wrong:
+            # RFC 6749 section 4.1.2.1: a repeated parameter is an error that the client is told.
+            raise next(iter(wrong.values()))
+        return _request(parameters, client, uri, issuer, query, supported, default, about)
     except OAuthError as error:
         kept = None if state is None or len(state) > MAX_ECHO else state
         url = respond(uri, kept, issuer, error.wire())
@@ -130,6 +139,7 @@ def _request(
     query: bytes,
     supported: Collection[str],
     default: Iterable[str],
+    about: Callable[[str], str | None],
 ) -> AuthorizationRequest:
     # OpenID Connect Core section 3.1.2.6 names these three.
     for name in ("request", "request_uri", "registration"):
@@ -161,6 +171,7 @@ def _request(
         prompt=_prompt(parameters),
         max_age=_max_age(parameters),
         login_hint=parameters.get("login_hint", "")[:320],
+        subject=_subject(parameters, about),
         issuer=issuer,
         query=query.decode("ascii"),
     )
@@ -185,14 +196,33 @@ def _max_age(parameters: Parameters) -> int | None:
     return int(text)
 
 
+def _subject(parameters: Parameters, about: Callable[[str], str | None]) -> str | None:
+    token = parameters.get("id_token_hint")
+    if token is None:
+        return None
+    subject = about(token)
+    if subject is None:
+        raise invalid_request("The id_token_hint is not an ID token of this server.")
+    return subject
+
+
 def next_step(
-    request: AuthorizationRequest, *, authenticated: int | None, since: int, now: int, agreed: bool
+    request: AuthorizationRequest,
+    *,
+    subject: str | None,
+    authenticated: int | None,
+    since: int,
+    now: int,
+    agreed: bool,
 ) -> Step | RedirectError:
     """What comes next (OpenID Connect Core section 3.1.2.3).
 
-    authenticated: when the user gave a credential last, None when nobody is signed in; since: when this request came in first
-    (what ``prompt=login`` asks for has to happen after it); agreed: whether the user has allowed this client all of it
-    before. Times are seconds since 1970."""
+    subject: the id of who is signed in, authenticated: when he gave a credential last, both None when nobody is; since: when this
+    request came in first (what ``prompt=login`` asks for has to happen after it); agreed: whether the user has allowed this
+    client all of it before. Times are seconds since 1970."""
+    if authenticated is not None and request.subject not in (None, subject):
+        # OpenID Connect Core section 3.1.2.2: MUST NOT reply with a token for a different user.
+        return _refusal(request, "login_required", "Somebody else is signed in.")
     fresh = authenticated is not None and authenticated >= since
     login = authenticated is None
     if authenticated is not None and not fresh:
@@ -211,5 +241,9 @@ def next_step(
 def _without_pages(request: AuthorizationRequest, error: str, description: str) -> RedirectError | None:
     if "none" not in request.prompt:
         return None
+    return _refusal(request, error, description)
+
+
+def _refusal(request: AuthorizationRequest, error: str, description: str) -> RedirectError:
     url = request.answer(error=error, error_description=description)
     return RedirectError(url, error, description)

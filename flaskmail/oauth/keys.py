@@ -49,6 +49,21 @@ def sign(claims: Mapping[str, Any], key: SigningKey) -> str:
     return jwt.encode(header, dict(claims), private, algorithms=[key.algorithm])
 
 
+def verified(token: str, public: Iterable[Mapping[str, str]]) -> dict[str, Any] | None:
+    """The claims of a JWT that one of these keys has signed, whether or not it is over; None for any other text. public: as they
+    are published."""
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
+    published: Any = key_set(public)
+    try:
+        # The names come from here, not from the token: none and the symmetric ones are no algorithms of ours.
+        return jwt.decode(token, KeySet.import_key_set(published), algorithms=ALGORITHMS).claims
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def key_set(public: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     """The document of ``jwks_uri`` (RFC 7517 section 5): public keys, and never a symmetric one."""
     every = [dict(one) for one in public]

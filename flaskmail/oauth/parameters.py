@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from flaskmail.oauth.errors import invalid_request
+from flaskmail.oauth.errors import OAuthError, invalid_request
 
 MAX_FORM = 16 * 1024
 """Octets of a form at most."""
@@ -23,6 +23,15 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     """The parameters of a query or a form (``application/x-www-form-urlencoded`` in UTF-8).
 
     Raises OAuthError ``invalid_request`` when one is repeated, and for what is no such text."""
+    found, wrong = separate_parameters(encoded)
+    if wrong:
+        raise next(iter(wrong.values()))
+    return found
+
+
+def separate_parameters(encoded: bytes) -> tuple[dict[str, str], dict[str, OAuthError]]:
+    """(the parameters that are right, what is wrong with each of the others), for whoever can say it to the client only when some
+    of them are right. Raises OAuthError ``invalid_request`` for what is no such text."""
     if len(encoded) > MAX_FORM:
         raise invalid_request(f"The parameters are longer than {MAX_FORM} octets.")
     try:
@@ -33,16 +42,17 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
         # UnicodeDecodeError is one too.
         raise invalid_request("The parameters are not form-urlencoded UTF-8 text, or there are too many.") from None
     found: dict[str, str] = {}
+    wrong: dict[str, OAuthError] = {}
     for name, value in pairs:
         if name in found:
             # RFC 6749 section 3.1: parameters MUST NOT be included more than once.
             named = name if _NAME.fullmatch(name) else "A parameter"
-            raise invalid_request(f"{named} was sent more than once.")
-        if "\0" in value:
-            raise invalid_request("A parameter holds a NUL character.")
+            wrong[name] = invalid_request(f"{named} was sent more than once.")
+        elif "\0" in value:
+            wrong[name] = invalid_request("A parameter holds a NUL character.")
         found[name] = value
     # RFC 6749 section 3.1: what is sent without a value counts as omitted.
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in found.items() if value and name not in wrong}, wrong
 
 
 def required(parameters: Parameters, name: str) -> str:

@@ -12,6 +12,7 @@ from flaskmail.accounts.scopes import SCOPES
 from flaskmail.errors import RequestError
 from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, Refused, Step, next_step, read_request
 from flaskmail.oauth.clients import Client
+from flaskmail.oauth.keys import verified
 from flaskmail.oauthservice.side import INSECURE, Side, is_usable
 
 _SENTENCES = {
@@ -57,7 +58,18 @@ class People(Side):
         if not is_usable(issuer):
             return Refused("invalid_request", INSECURE)
         find = self._get_directory().oauth_clients.find
-        return read_request(query, issuer, find, self._offer().scopes, self._default())
+        return read_request(
+            query, issuer, find, self._offer().scopes, self._default(), lambda token: self._about(token, issuer)
+        )
+
+    def _about(self, token: str, issuer: str) -> str | None:
+        oidc = self._settings.oidc
+        keys = self._get_directory().oauth_keys.public(
+            self._offer().id_token_algs, oidc.expiry.key, oidc.expiry.id_token
+        )
+        # OpenID Connect Core section 3.1.2.1: issued here, whatever its aud; it may be over.
+        claims = verified(token, keys) or {}
+        return claims.get("sub") if claims.get("iss") == issuer else None
 
     def next_step(self, request: AuthorizationRequest, principal: Principal | None, since: int) -> Step | RedirectError:
         """What comes next for a request. principal: who is signed in, with the grant of the browser's session, or None;
@@ -66,8 +78,24 @@ class People(Side):
         "login": sign in, then ask again; "consent": show the scopes, then ``approve`` or ``deny``; "approve": the user agreed
         before, so ``approve`` at once; RedirectError: answer 303 to its ``url``."""
         agreed = principal is not None and self._agreed(request, principal)
-        authenticated = None if principal is None else principal.grant.authenticated
-        return next_step(request, authenticated=authenticated, since=since, now=int(self._clock()), agreed=agreed)
+        step = next_step(
+            request,
+            subject=None if principal is None else principal.id,
+            authenticated=None if principal is None else principal.grant.authenticated,
+            since=since,
+            now=int(self._clock()),
+            agreed=agreed,
+        )
+        if step in ("consent", "approve") and principal is not None and not self._may_allow(principal):
+            # RFC 6749 section 4.1.2.1: the server denies it, whatever its owner would say.
+            description = "This account may not let applications in."
+            return RedirectError(
+                request.answer(error="access_denied", error_description=description), "access_denied", description
+            )
+        return step
+
+    def _may_allow(self, principal: Principal) -> bool:
+        return self._get_directory().authority.access_of(principal).may("authenticate-oauth")
 
     def _agreed(self, request: AuthorizationRequest, principal: Principal) -> bool:
         grants = self._get_directory().oauth_tokens.grants(principal.id, request.client.id)
@@ -156,7 +184,7 @@ class People(Side):
         grant = principal.grant
         if grant.kind not in _IN_PERSON or grant.scopes is not None:
             raise RequestError(403, "Only who signed in in person can let applications in.")
-        if not self._get_directory().authority.access_of(principal).may("authenticate-oauth"):
+        if not self._may_allow(principal):
             raise RequestError(
                 403, "This account may not let applications in.", extra={"permission": "authenticate-oauth"}
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -97,6 +98,31 @@ def test_the_permission_is_needed(oauth, app, ann, made):
     with pytest.raises(RequestError) as caught:
         oauth.approve(asked(app), ann)
     assert caught.value.extra == {"permission": "authenticate-oauth"}
+    # The client is told before anybody is asked.
+    told = oauth.next_step(asked(app), ann, 0)
+    assert isinstance(told, RedirectError)
+    assert (told.error, said(told.url)["state"]) == ("access_denied", ["s"])
+
+
+def test_a_hint_says_whom_it_is_about(oauth, app, web, ann, made):
+    made.account("bob@example.org")
+    bob = replace(made.server.directory.principals.get("bob@example.org"), grant=ann.grant)
+    # Another client's ID token says it as well.
+    hint = web.tokens(ann)["id_token"]
+    request = asked(app, id_token_hint=hint)
+    assert oauth.next_step(request, ann, 0) == "consent"
+    refused = oauth.next_step(request, bob, 0)
+    assert isinstance(refused, RedirectError)
+    assert said(refused.url)["error"] == ["login_required"]
+    head, claims, signature = hint.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    secret = base64.urlsafe_b64encode(b'{"alg":"HS256"}').decode().rstrip("=")
+    flipped = ("A" if signature[0] != "A" else "B") + signature[1:]
+    wrong = [f"{head}.{claims}.{flipped}", f"{head}.{claims}.", f"{none}.{claims}.", f"{secret}.{claims}.{signature}"]
+    for token in (*wrong, "x", "..", f"{head}.{'[' * 20}.{signature}", "a.b.c.d.e", "é"):
+        found = oauth.authorization_request(app.query(id_token_hint=token), ISSUER)
+        assert isinstance(found, RedirectError), token
+        assert found.error == "invalid_request"
 
 
 def test_a_closed_account_lets_nobody_in(oauth, app, ann, made):

@@ -82,10 +82,23 @@ def test_without_a_registered_target_there_is_no_redirect(changes):
         assert isinstance(read(**changes, **more), Refused)
 
 
-@pytest.mark.parametrize("again", ["client_id=two", "redirect_uri=https://evil.example/", "state=x", "scope=x"])
-def test_a_repeated_parameter_is_refused_on_a_page(again):
+@pytest.mark.parametrize(
+    "again", ["client_id=two", "redirect_uri=https://evil.example/", "redirect_uri=", "client_id=%00"]
+)
+def test_who_repeats_where_the_answer_goes_is_refused_on_a_page(again):
     query = f"{urlencode(GOOD)}&{again}".encode()
     assert isinstance(read_request(query, ISSUER, CLIENTS.get, SUPPORTED, ()), Refused)
+
+
+@pytest.mark.parametrize(
+    ("more", "state"), [("scope=x", ["a b&c"]), ("x=1&x=1", ["a b&c"]), ("x=%00", ["a b&c"]), ("state=x", None)]
+)
+def test_a_parameter_that_is_repeated_otherwise_is_told_to_the_client(more, state):
+    found = read_request(f"{urlencode(GOOD)}&{more}".encode(), ISSUER, CLIENTS.get, SUPPORTED, ("urn:x",))
+    assert isinstance(found, RedirectError)
+    said = parse_qs(urlsplit(found.url).query)
+    # Which of two states is meant nobody knows.
+    assert (said["error"], said.get("state"), said["iss"]) == (["invalid_request"], state, [ISSUER])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +161,7 @@ def step(
     prompt: str = "", max_age: str | None = None, *, client: Client = CONFIDENTIAL, scope: str = "openid", **given
 ):
     found = replace(request(prompt=prompt or None, max_age=max_age, scope=scope), client=client)
-    known = {"authenticated": 500, "since": 1000, "now": 1000, "agreed": False} | given
+    known = {"subject": "ann", "authenticated": 500, "since": 1000, "now": 1000, "agreed": False} | given
     answered = next_step(found, **known)
     return answered.error if isinstance(answered, RedirectError) else answered
 
@@ -176,6 +189,22 @@ def test_a_new_sign_in_is_asked_for_once():
     assert step("login", agreed=True) == "login"
     assert step("select_account", agreed=True) == "login"
     assert step("login", agreed=True, authenticated=1000, now=1005) == "approve"
+
+
+def test_a_hint_is_about_one_person():
+    query = urlencode(GOOD | {"id_token_hint": "of-ann"}).encode()
+    hinted = read_request(query, ISSUER, CLIENTS.get, SUPPORTED, (), {"of-ann": "ann"}.get)
+    assert isinstance(hinted, AuthorizationRequest)
+    times = {"since": 1000, "now": 1000, "agreed": False}
+    assert next_step(hinted, subject="ann", authenticated=500, **times) == "consent"
+    assert next_step(hinted, subject=None, authenticated=None, **times) == "login"
+    for authenticated in (500, 1000):
+        other = next_step(hinted, subject="bob", authenticated=authenticated, **times)
+        assert isinstance(other, RedirectError)
+        assert other.error == "login_required"
+    unknown = read_request(query, ISSUER, CLIENTS.get, SUPPORTED, (), {}.get)
+    assert isinstance(unknown, RedirectError)
+    assert unknown.error == "invalid_request"
 
 
 def test_an_old_sign_in_is_renewed():
