@@ -77,7 +77,8 @@ class Call:
     """One request that was let in.
 
     principal: who asks; access: what he may do. address: the client's, "" when not known. base_url: gives what URLs begin with.
-    if_match: the entity tags of If-Match, None when it was not sent. headers: of the answer, to be filled in.
+    if_match, if_none_match: the entity tags of these fields, None when they were not sent. headers: of the answer, to be
+    filled in.
     asker: says anew who asks and what he may do, or raises RequestError; for answers that go on for minutes.
     changed: what the audit log says of the change instead of the body; a handler sets it where the body says too little or
     too much."""
@@ -104,10 +105,24 @@ class Call:
             raise not_found(what, name)
 
     def check_match(self, tag: str) -> None:
-        """Raises RequestError 412 unless If-Match names this entity tag (given without quotes), or was not sent."""
-        # RFC 9110 section 13.1.1: "*" matches whatever exists.
-        if self.if_match is not None and "*" not in self.if_match and f'"{tag}"' not in self.if_match:
+        """Before a change: raises RequestError 412 unless what this entity tag (given without quotes) stands for is as If-Match
+        and If-None-Match want it, where they were sent."""
+        if not self.matches(f'"{tag}"'):
             raise changed("It was changed since you read it: read it again, then change it.")
+        # RFC 9110 section 13.1.2: such a request is not performed.
+        if self.known(f'"{tag}"'):
+            raise changed("It is what If-None-Match names.")
+
+    def matches(self, tag: str | None) -> bool:
+        """Whether If-Match names this entity tag (with its quotes; None for what has none), or was not sent."""
+        # RFC 9110 section 13.1.1: "*" matches whatever exists; else the strong comparison, to which a weak tag is never equal.
+        return self.if_match is None or "*" in self.if_match or tag in self.if_match
+
+    def known(self, tag: str) -> bool:
+        """Whether If-None-Match was sent and names this entity tag (with its quotes)."""
+        # RFC 9110 section 13.1.2: the weak comparison; a proxy that compresses makes tags weak.
+        found = self.if_none_match or ()
+        return "*" in found or tag in [one.removeprefix("W/") for one in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,8 @@ class Operation:
     or 409: what a value has to look like is said with ``msgspec.Meta`` (pattern, bounds, ``extra_json_schema``), so that the
     document tells it, too. answer: the type of ``data``; Octets for what is no JSON, of the media type ``media``. status: of the
     answer. refuses: further statuses that can come back, with the reason. legacy: a GET of the old API that changes something,
-    answered only when ``management.legacy-get`` is on. changes: written to the audit log.
+    answered only when ``management.legacy-get`` is on. changes: written to the audit log. tagged: what it answers, or changes,
+    has an entity tag; a GET sets the header ETag, and others call ``check_match``.
     """
 
     method: str
@@ -138,6 +154,7 @@ class Operation:
     refuses: Mapping[int, str]
     legacy: bool
     changes: bool
+    tagged: bool
     example: Any
 
     @property
@@ -168,6 +185,7 @@ class Resource:
         refuses: Mapping[int, str] | None = None,
         legacy: bool = False,
         changes: bool | None = None,
+        tagged: bool = False,
         example: Any = None,
     ) -> Callable[[F], F]:
         """Declares the function below as an operation; the arguments are those of Operation.
@@ -206,6 +224,7 @@ class Resource:
                     refuses=refuses or {},
                     legacy=legacy,
                     changes=(method not in ("GET", "HEAD") or legacy) if changes is None else changes,
+                    tagged=tagged,
                     example=example,
                 )
             )

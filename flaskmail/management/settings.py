@@ -69,7 +69,9 @@ class SettingQuery(Paged, kw_only=True):
     ] = ""
 
 
-@resource.operation("GET", "/settings", "setting.list", permissions=LIST, query=SettingQuery, answer=Listing[Setting])
+@resource.operation(
+    "GET", "/settings", "setting.list", permissions=LIST, query=SettingQuery, answer=Listing[Setting], tagged=True
+)
 def settings(call: Call, query: SettingQuery) -> Listing[Setting]:
     """List every setting with its value, where that comes from, and what a new one waits for.
 
@@ -152,7 +154,9 @@ class Items(msgspec.Struct):
     items: dict[str, str]
 
 
-@resource.operation("GET", "/settings/list", "setting.texts", permissions=LIST, query=ListQuery, answer=Items)
+@resource.operation(
+    "GET", "/settings/list", "setting.texts", permissions=LIST, query=ListQuery, answer=Items, tagged=True
+)
 def texts(call: Call, query: ListQuery) -> Items:
     """List what is set, as texts: members of lists are ``key.0000``, ``key.0001``, …
 
@@ -170,7 +174,9 @@ class KeysQuery(Query, kw_only=True):
     prefixes: Annotated[tuple[str, ...], msgspec.Meta(description="Beginnings of keys.")] = ()
 
 
-@resource.operation("GET", "/settings/keys", "setting.get", permissions=LIST, query=KeysQuery, answer=dict[str, str])
+@resource.operation(
+    "GET", "/settings/keys", "setting.get", permissions=LIST, query=KeysQuery, answer=dict[str, str], tagged=True
+)
 def keys(call: Call, query: KeysQuery) -> dict[str, str]:
     """Get some settings as texts, by their keys or the beginnings of their keys.
 
@@ -204,7 +210,13 @@ class GroupQuery(Paged, kw_only=True):
 
 
 @resource.operation(
-    "GET", "/settings/group", "setting.group", permissions=LIST, query=GroupQuery, answer=Listing[dict[str, str]]
+    "GET",
+    "/settings/group",
+    "setting.group",
+    permissions=LIST,
+    query=GroupQuery,
+    answer=Listing[dict[str, str]],
+    tagged=True,
 )
 def group(call: Call, query: GroupQuery) -> Listing[dict[str, str]]:
     """List what is set below a prefix: an object for each id with a key that ends with the suffix, its id in ``_id``.
@@ -310,7 +322,6 @@ class Outcome(msgspec.Struct):
 
 _REFUSES = {
     409: "The file or the environment sets the key, or something is stored where nothing was to be.",
-    412: "If-Match names other settings than the present ones.",
 }
 
 
@@ -323,6 +334,7 @@ _REFUSES = {
     body=Annotated[list[AnyStep], msgspec.Meta(max_length=1000)],
     answer=Outcome | None,
     refuses=_REFUSES,
+    tagged=True,
     example=[
         {
             "type": "insert",
@@ -381,7 +393,7 @@ def _waiting(pending: Mapping[str, str]) -> dict[str, Warned]:
     return {key: Warned("build", f"The new value waits for a {need}.") for key, need in pending.items()}
 
 
-@resource.operation("DELETE", "/settings/{key}", "setting.delete", permissions=DELETE, refuses=_REFUSES)
+@resource.operation("DELETE", "/settings/{key}", "setting.delete", permissions=DELETE, refuses=_REFUSES, tagged=True)
 def delete(call: Call, key: str) -> None:
     """Remove what is stored under a key, so that its default holds again."""
     steps = [Delete(key)]
@@ -402,7 +414,7 @@ class Revision(msgspec.Struct):
 
 
 @resource.operation(
-    "GET", "/settings/history", "setting.history", permissions=LIST, query=Paged, answer=Listing[Revision]
+    "GET", "/settings/history", "setting.history", permissions=LIST, query=Paged, answer=Listing[Revision], tagged=True
 )
 def history(call: Call, query: Paged) -> Listing[Revision]:
     """List the changes that were made, newest first."""
@@ -433,6 +445,7 @@ class RolledBack(Outcome):
     body=RollbackBody,
     answer=RolledBack,
     refuses={404: "The history does not reach back to it."} | _REFUSES,
+    tagged=True,
 )
 def rollback(call: Call, query: ChangeQuery, body: RollbackBody) -> RolledBack:
     """Store again what was stored at an earlier revision, as a new change. With ``dry-run``, only say what that would do."""

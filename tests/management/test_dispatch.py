@@ -44,13 +44,15 @@ def pots() -> tuple[Api, list[Any]]:
         """The special one."""
         return "special"
 
-    @resource.operation("GET", "/pot/{name}", "pot.get", permissions=("job-list",), answer=str)
+    @resource.operation("GET", "/pot/{name}", "pot.get", permissions=("job-list",), answer=str, tagged=True)
     def get(call: Call, name: str) -> str:
         """One pot."""
         call.headers["ETag"] = '"7"'
         return name
 
-    @resource.operation("POST", "/pot", "pot.create", permissions=("job-get",), body=Pot, answer=int, status=201)
+    @resource.operation(
+        "POST", "/pot", "pot.create", permissions=("job-get",), body=Pot, answer=int, status=201, tagged=True
+    )
     def create(call: Call, body: Pot) -> int:
         """Make a pot."""
         call.check_match("7")
@@ -212,6 +214,31 @@ def test_entity_tags(made: MadeServer) -> None:
         with pytest.raises(RequestError) as error:
             ask(made, "/pot", "POST", {"potName": "a"}, headers={"if-match": malformed})
         assert error.value.status == 412
+
+
+def test_preconditions_count_before_anything_is_done(made: MadeServer) -> None:
+    assert ask(made, "/pot/a", headers={"if-none-match": 'W/"7"'}).status == 304
+    assert ask(made, "/pot", "POST", {"potName": "a"}, headers={"if-none-match": '"8"'}).status == 201
+    for path, method, condition in (
+        ("/pot", "POST", {"if-none-match": "*"}),
+        ("/pot", "POST", {"if-none-match": 'W/"7"'}),
+        ("/pot", "POST", {"if-match": 'W/"7"'}),
+        ("/pot/a", "GET", {"if-match": '"8"'}),
+        # It has no entity tag at all.
+        ("/pot/special", "GET", {"if-match": '"7"'}),
+    ):
+        with pytest.raises(RequestError) as error:
+            ask(made, path, method, {"potName": "a"}, headers=dict(condition))
+        assert error.value.status == 412, condition
+    assert ask(made, "/pot/special", headers={"if-match": "*"}).status == 200
+
+
+def test_what_is_tagged_says_so(admin: Any) -> None:
+    """Only what is declared to have an entity tag has one, and each of them has."""
+    reads = [one for one in api().operations if one.method == "GET" and not one.legacy and not one.parameters]
+    for one in reads:
+        said = admin("GET", one.path, **({"seconds": 1} if one.name == "logs.live" else {}))
+        assert ("ETag" in said.headers) == one.tagged, one.name
 
 
 @pytest.mark.parametrize(
