@@ -78,6 +78,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     "credentials": ("The id of a credential, as the list has it.", "t0123456789abcdef"),
     "settings": ("The key of a setting.", "account.quota"),
     "reindex": ("The name or id of an account.", "bob@example.org"),
+    "account": ("The name or id of an account.", "bob@example.org"),
     "blob": ("The name or id of an account.", "bob@example.org"),
     "blobs": ("The SHA-256 of the octets in hex, or a blobId.", hashlib.sha256(b"").hexdigest()),
     "jobs": ("The id of a job.", "0123456789abcdef"),
