@@ -12,7 +12,7 @@ from flaskmail.errors import Problem
 
 def check(settings: Settings) -> Iterator[Problem]:
     """The problems; the loader of the settings asks."""
-    for key, found, expected in publishing.mistakes(settings.session):
+    for key, found, expected in publishing.mistakes(settings.session, settings.dns):
         yield Problem("settings", key, found, expected)
     auth = settings.metrics.prometheus.auth
     if (auth.username is None) != (auth.secret is None):

@@ -20,8 +20,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "metrics": ("/metrics",),
     "plugins": ("/",),
 }
-"""What a listener may serve: the name of a group, and the paths (with all below them, but for "/") that belong to it; what belongs
-to no other is of "plugins". A path of two groups is served where one of them is."""
+"""What a listener may serve: the name of a group, and the paths (with all below them, but for "/") that belong to it; what
+belongs to no other is of "plugins". A path of two groups is served where one of them is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from flaskmail.config import kinds
 from flaskmail.config.declaring import setting
+from flaskmail.config.dns import Dns, read_exchanger
 from flaskmail.config.kinds import Kind, quote
 
 _URI = re.compile(r"(https|mailto|tel|openpgp4fpr|dns):[!-~]+", re.ASCII)
@@ -135,14 +136,18 @@ class MtaSts:
     mode: str | None = setting(
         kinds.optional(kinds.choice("enforce", "testing", "none")),
         None,
-        "enforce: not without TLS; testing: mistakes are only reported; none: the policy is withdrawn. The first two need mx.",
+        "enforce: not without TLS; testing: mistakes are only reported; none: the policy is withdrawn. The first two need mx, or "
+        "dns.mx.",
         example='"none"',
     )
     max_age: int = setting(
         kinds.duration(0, 31_557_600), 7 * 86400, "How long others remember the policy.", example='"30d"'
     )
     mx: tuple[str, ...] = setting(
-        MX, (), "The MX hosts, as their certificates name them.", example='["mx.example.org", "*.mx.example.org"]'
+        MX,
+        (),
+        "The MX hosts, as their certificates name them; those of dns.mx have to be among them. Unset: those of dns.mx.",
+        example='["mx.example.org", "*.mx.example.org"]',
     )
 
 
@@ -153,8 +158,31 @@ class Session:
     mta_sts: MtaSts = MtaSts()
 
 
-def mistakes(session: Session) -> Iterator[tuple[str, str, str]]:
+def policy_hosts(policy: MtaSts, dns: Dns) -> tuple[str, ...]:
+    """The MX hosts that the policy names."""
+    if policy.mx or policy.mode == "none":
+        return policy.mx
+    return tuple(dict.fromkeys(read_exchanger(one)[1] for one in dns.mx))
+
+
+def is_named(host: str, patterns: Iterable[str]) -> bool:
+    """Whether hosts of a policy (names, or ``*.`` and a domain) cover this MX host."""
+    # RFC 8461 section 4.1: the wildcard is one whole label, the leftmost.
+    wanted = (host.lower(), f"*.{host.partition('.')[2]}".lower())
+    return any(pattern.lower() in wanted for pattern in patterns)
+
+
+def mistakes(session: Session, dns: Dns) -> Iterator[tuple[str, str, str]]:
     """What is wrong between settings that are each right by themselves: the key, what was found, what was expected."""
+    policy = session.mta_sts
+    if policy.mode not in ("enforce", "testing"):
+        return
+    hosts = policy_hosts(policy, dns)
     # RFC 8461 section 3.2: at least one mx, unless the mode is "none".
-    if session.mta_sts.mode in ("enforce", "testing") and not session.mta_sts.mx:
-        yield "session.mta-sts.mx", "no host", f"at least one host beside the mode {session.mta_sts.mode!r}"
+    if not hosts:
+        yield "session.mta-sts.mx", "no host", f"at least one host beside the mode {policy.mode!r}, here or in dns.mx"
+    for exchanger in dns.mx:
+        # RFC 8461 section 5: with "enforce" no mail is sent to a host that the policy does not name.
+        host = read_exchanger(exchanger)[1]
+        if not is_named(host, hosts):
+            yield "session.mta-sts.mx", ", ".join(hosts), f"{host} among them too, as dns.mx has it"

@@ -11,7 +11,7 @@ import msgspec
 
 from flaskmail.config import Settings
 from flaskmail.config.dns import read_exchanger, read_resolver
-from flaskmail.config.publishing import AutoconfigServer, MtaSts
+from flaskmail.config.publishing import AutoconfigServer, MtaSts, is_named, policy_hosts
 from flaskmail.decisions.dnsrecords import (
     Facts,
     PublicKey,
@@ -33,7 +33,8 @@ from flaskmail.values.hostnames import to_ascii
 resource = Resource("dns", "What a domain should publish in the DNS, and whether it does.")
 
 _NAMELESS = {
-    409: "The server has no name that others can look up: server.http.url and lookup.default.hostname are not set."
+    409: "The server has no name that others can look up: server.http.url and lookup.default.hostname are not set. Or it would "
+    "be the MX, and session.mta-sts.mx names others only: dns.mx is not set."
 }
 
 # Service -> (its name and usual port with implicit TLS, the same with STARTTLS): RFC 6186 section 3, RFC 8314 section 5.1.
@@ -78,10 +79,16 @@ def shown(record: Record) -> DnsRecord:
 def facts_of(server: Server, domain: str, base_url: Callable[[], str] = str) -> Facts:
     """What the records of a domain follow from. base_url: gives what the server's URLs begin with, as this request sees it.
 
-    RequestError 409 when the server has no name that others can look up."""
+    RequestError 409 when the server has no name that others can look up, and when it would be the MX of a domain whose MTA-STS
+    policy names others."""
     settings = server.settings
     host, port = _public_place(server, settings, base_url)
     programs = settings.discovery.autoconfig
+    policy = settings.session.mta_sts
+    if policy.mode in ("enforce", "testing") and not settings.dns.mx and not is_named(host, policy.mx):
+        raise conflict(
+            f"session.mta-sts.mx does not name {host}, to which mail would be delivered: set dns.mx to the hosts that take it in."
+        )
     services = [Service("jmap", port, host)]
     for name, one in (("imap", programs.imap), ("pop3", programs.pop3), ("smtp", programs.smtp)):
         services += _service(name, one)
@@ -96,7 +103,7 @@ def facts_of(server: Server, domain: str, base_url: Callable[[], str] = str) -> 
         spf=settings.dns.spf,
         dmarc_policy=settings.dns.dmarc_policy,
         reports=settings.dns.reports or "",
-        mta_sts=_policy_id(settings.session.mta_sts),
+        mta_sts=_policy_id(policy, policy_hosts(policy, settings.dns)),
         autoconfig=programs.enable,
     )
 
@@ -125,11 +132,11 @@ def _service(name: str, settings: AutoconfigServer) -> Iterator[Service]:
         yield Service(label, settings.port or usual, to_ascii(settings.hostname))
 
 
-def _policy_id(policy: MtaSts) -> str | None:
+def _policy_id(policy: MtaSts, hosts: tuple[str, ...]) -> str | None:
     # RFC 8461 section 3.1: another policy has another id, of at most 32 letters and digits.
     if policy.mode is None:
         return None
-    return hashlib.sha256(repr((policy.mode, policy.max_age, policy.mx)).encode()).hexdigest()[:20]
+    return hashlib.sha256(repr((policy.mode, policy.max_age, hosts)).encode()).hexdigest()[:20]
 
 
 def _records(call: Call, domain: str) -> tuple[str, list[Record]]:

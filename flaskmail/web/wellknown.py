@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 
 from flaskmail.accounts.domains import local_domain
 from flaskmail.accounts.faults import BadName, UnknownName
+from flaskmail.config.publishing import policy_hosts
 from flaskmail.errors import RequestError
 from flaskmail.formats import wellknown
 from flaskmail.server import Server
@@ -58,7 +59,8 @@ def add(blueprint: Blueprint, server: Server, jmap_prefix: str) -> None:
         if section.mode is None:
             raise RequestError(404, _NOTHING)
         # RFC 8461 section 3.3: no cache is to be used by those who fetch it; ten minutes spare the others.
-        return published(wellknown.mta_sts(section.mode, section.max_age, section.mx), TEXT, seconds=600)
+        hosts = policy_hosts(section, server.settings.dns)
+        return published(wellknown.mta_sts(section.mode, section.max_age, hosts), TEXT, seconds=600)
 
     def change_password() -> Response:
         if not has_route(PASSWORD_PAGE):

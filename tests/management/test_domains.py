@@ -238,7 +238,6 @@ resolver = ["127.0.0.1:%d"]
 timeout = "2s"
 [session.mta-sts]
 mode = "enforce"
-mx = ["mx1.example.net"]
 [discovery.autoconfig.imap]
 hostname = "imap.example.org"
 [discovery.autoconfig.smtp]
@@ -289,6 +288,13 @@ def test_another_policy_of_mta_sts_has_another_id():
             found = as_admin(made)("GET", "/dns/records/example.org").data
             ids |= {one["content"] for one in found if one["name"] == "_mta-sts.example.org."}
     assert len(ids) == 2
+
+
+def test_records_that_contradict_the_policy_of_mta_sts_are_not_told():
+    named = '[lookup.default]\nhostname = "mail.example.org"\n[session.mta-sts]\nmode = "enforce"\nmx = ["{}"]\n'
+    for host, status in (("mx.example.net", 409), ("*.example.org", 200)):
+        with managed(named.format(host)) as made:
+            assert as_admin(made)("GET", "/dns/records/example.org").status == status, host
 
 
 def test_a_domain_administrator_reads_the_records_of_his_own_only(own):

@@ -436,3 +436,16 @@ class TestCommand:
         assert self.run("example").stdout == documents.example()
         assert self.run("example", "--markdown").stdout == documents.page()
         assert json.loads(self.run("example", "--json").stdout) == {"text": documents.example()}
+
+
+def test_the_policy_of_mta_sts_names_every_host_of_dns_mx(write):
+    text = '[session.mta-sts]\nmode = "enforce"\n{}[dns]\nmx = {}\n'
+    both = '["10 mx1.example.org", "mx2.Example.org"]'
+    for mx in ("", 'mx = ["mx1.example.org", "MX2.example.org"]\n', 'mx = ["*.example.org", "mx.example.net"]\n'):
+        load(write(text.format(mx, both)), {})
+    for one in ("mx1.example.org", "example.org", "*.mx2.example.org"):
+        path = write(text.format(f'mx = ["{one}"]\n', both))
+        told = [problem for problem in problems(path) if "mx2.example.org" in problem.expected]
+        assert [problem.key for problem in told] == ["session.mta-sts.mx"]
+    assert [problem.key for problem in problems(write(text.format("", "[]")))] == ["session.mta-sts.mx"]
+    load(write(text.format("", "[]").replace("enforce", "none")), {})

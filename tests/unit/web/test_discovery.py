@@ -171,6 +171,13 @@ def test_mta_sts_is_the_same_for_every_host(full: MadeServer) -> None:
     assert found == {b"version: STSv1\r\nmode: testing\r\nmx: mx.example.org\r\nmax_age: 604800\r\n"}
 
 
+def test_mta_sts_names_the_hosts_that_take_mail_in() -> None:
+    config = '[session.mta-sts]\nmode = "enforce"\n{}[dns]\nmx = ["10 mx1.example.org", "mx2.Example.org"]\n'
+    with make_server(config=config.format("")) as made:
+        hosts = [one for one in get(made, "/.well-known/mta-sts.txt").body.split(b"\r\n") if one.startswith(b"mx: ")]
+        assert hosts == [b"mx: mx1.example.org", b"mx: mx2.example.org"]
+
+
 def test_the_page_for_a_new_password_is_a_redirect_to_what_is_there(full: MadeServer) -> None:
     reply = get(full, "/.well-known/change-password")
     assert (reply.status, reply.header("Location")) == (303, f"{BASE}/account/password")
