@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from flaskmail.accounts.authentication import parse_basic
-from flaskmail.accounts.authorization import Access, lacking
+from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.drafts import Draft, checked
 from flaskmail.accounts.entries import Entry
@@ -291,7 +291,7 @@ class Server:
         RequestError 403 whose detail and member ``permission`` name what is missing."""
         access = self.access_of(principal)
         if not access.may(permission):
-            raise lacking(permission)
+            raise access.lacking(permission)
         self.heed_plugins(principal, permission, resource)
         return access
 

@@ -11,7 +11,7 @@ from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.grants import Grant
 from flaskmail.accounts.permissions import PERMISSIONS, Rights, attainable, effective
 from flaskmail.accounts.principals import Principal
-from flaskmail.accounts.scopes import permissions_within
+from flaskmail.accounts.scopes import permissions_within, scope_for
 from flaskmail.errors import RequestError
 
 REMEMBERED = 10_000
@@ -29,11 +29,13 @@ LOCAL = Principal(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """permissions: those in force for this principal with this grant; domain: the one in which they hold, None for all."""
+    """permissions: those in force for this principal with this grant; domain: the one in which they hold, None for all; withheld:
+    those that the owner of a token has, and its scopes leave out."""
 
     principal: Principal
     permissions: frozenset[str]
     domain: str | None
+    withheld: frozenset[str] = frozenset()
 
     def may(self, permission: str) -> bool:
         """Whether it has the permission."""
@@ -47,12 +49,25 @@ class Access:
         """Those of ``wanted`` that it does not have: nobody grants more than he has."""
         return wanted - self.permissions
 
+    def lacking(self, permission: str, *others: str) -> RequestError:
+        """The refusal of what needs one of these permissions, none of which it has; it names the first."""
+        refusal = lacking(permission)
+        scope = next((scope_for(one) for one in (permission, *others) if one in self.withheld), None)
+        if scope is not None:
+            # RFC 6750 section 3: MUST include it. To one whom no scope would help it would be a lie.
+            refusal.headers["WWW-Authenticate"] = (
+                f'Bearer realm="flaskmail", error="insufficient_scope", scope="{scope}"'
+            )
+        return refusal
+
 
 def access(principal: Principal, owned: frozenset[str]) -> Access:
     """The access of one who owns these permissions and comes with ``principal.grant``."""
     permissions = permissions_within(principal.grant, owned)
     everywhere = "all-domains" in permissions
-    return Access(principal, permissions, None if everywhere else principal.domain or NOWHERE)
+    is_token = principal.grant.scopes is not None and principal.grant.kind != "app-password"
+    withheld = owned - permissions if is_token else frozenset()
+    return Access(principal, permissions, None if everywhere else principal.domain or NOWHERE, withheld)
 
 
 def lacking(permission: str) -> RequestError:

@@ -44,6 +44,11 @@ def permissions_within(grant: Grant, owned: frozenset[str]) -> frozenset[str]:
     return allowed
 
 
+def scope_for(permission: str) -> str:
+    """The scope that lets a credential use the permission."""
+    return ACCOUNT if permission in OWN else MANAGEMENT
+
+
 def capabilities_within(scopes: frozenset[str] | None, known: Collection[str]) -> frozenset[str] | None:
     """The JMAP capabilities that can be used, of those that the server has; None for all. Every one comes with the core, without
     which no other can be used (RFC 8620 section 2)."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from flaskmail.accounts.authorization import Access, lacking
+from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.faults import DirectoryError
 from flaskmail.accounts.principals import Principal
 from flaskmail.errors import ConfigError, RequestError
@@ -129,7 +129,7 @@ class Api:
         principal, access = who()
         held = next((permission for permission in operation.permissions if access.may(permission)), None)
         if held is None:
-            raise lacking(operation.permissions[0])
+            raise access.lacking(*operation.permissions)
         server.heed_plugins(principal, held, {"operation": operation.name, **values})
         given: dict[str, Any] = dict(values)
         if operation.query is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from flaskmail.accounts.authorization import Access, lacking
+from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.principals import Principal
 from flaskmail.management.refusals import changed, not_found
 
@@ -97,7 +97,7 @@ class Call:
     def require(self, permission: str) -> None:
         """Raises RequestError 403 that names the permission when he has not got it."""
         if not self.access.may(permission):
-            raise lacking(permission)
+            raise self.access.lacking(permission)
 
     def reach(self, domain: str | None, what: str, name: str) -> None:
         """Raises the 404 of an unknown name when the domain lies outside of his reach. domain: None for what has none."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from flaskmail.accounts.authorization import lacking
 from flaskmail.accounts.principals import Principal
 from flaskmail.backup import make_backup
 from flaskmail.backup.making import name_of_now
@@ -68,7 +67,7 @@ def _accounts(call: Call, name: str | None) -> list[tuple[str, str]] | None:
 def _whole(call: Call) -> None:
     """Refuses one whose reach is a domain: this concerns the whole server."""
     if call.access.domain is not None:
-        raise lacking("all-domains")
+        raise call.access.lacking("all-domains")
 
 
 # ---- verify, backup, reindex

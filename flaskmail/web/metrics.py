@@ -13,7 +13,6 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.authentication import parse_basic
-from flaskmail.accounts.authorization import lacking
 from flaskmail.config.observing import Prometheus
 from flaskmail.decisions.addresses import Networks, read_networks, read_peer
 from flaskmail.errors import RequestError, StoreError
@@ -78,8 +77,9 @@ def admit(server: Server, settings: Prometheus, environ: Environ) -> None:
         return
     if _is_known(settings, environ.get("HTTP_AUTHORIZATION", "")):
         return
-    if not server.access_of(who(server, environ)).may(PERMISSION):
-        raise lacking(PERMISSION)
+    access = server.access_of(who(server, environ))
+    if not access.may(PERMISSION):
+        raise access.lacking(PERMISSION)
 
 
 def _is_known(settings: Prometheus, authorization: str) -> bool:

@@ -136,4 +136,24 @@ def test_every_route_with_every_scope(world: World, scope: str) -> None:
             # A token of another kind than OAuth's tells nothing at userinfo, whatever its scope.
             opened = scope in TOKEN[rule.rule] and rule.rule != "/auth/userinfo"
             assert (reply.status not in (401, 403)) == opened, (rule.rule, method, reply.status)
+            # RFC 6750 section 3: a token that does not suffice is challenged.
+            assert opened or 'error="insufficient_scope"' in (reply.header("WWW-Authenticate") or ""), rule.rule
             assert made.send(method, path, {"Content-Type": "application/json"}, body).status == 401, rule.rule
+
+
+def test_who_manages_with_too_small_a_token_is_told_the_scope(world: World) -> None:
+    directory = world.server.directory
+    owner = directory.principals.get(f"owner@{DOMAIN}")
+    nobody = world.asker("nobody", ("user",))
+    for person, path, scope in (
+        (owner, "/api/principal", MANAGEMENT),
+        (owner, "/api/account/auth", ACCOUNT),
+        (nobody, "/api/account/auth", ACCOUNT),
+        # No scope would help.
+        (nobody, "/api/principal", None),
+    ):
+        _, token = directory.tokens.create(directory.principals.get(person.name), scopes=frozenset({MAIL}))
+        reply = world.made.send("GET", path, {"Authorization": f"Bearer {token}"}, b"")
+        assert reply.status == 403
+        wanted = None if scope is None else f'Bearer realm="flaskmail", error="insufficient_scope", scope="{scope}"'
+        assert reply.header("WWW-Authenticate") == wanted
