@@ -35,13 +35,13 @@ class KeyInfo(Struct, rename="camel"):
 
 
 class KeyQuery(Paged, kw_only=True):
-    """Which keys. filter: a part of the id, domain or selector."""
+    """Which keys."""
 
-    filter: Annotated[str, Meta(max_length=300)] = ""
-    domain: Annotated[str, Meta(max_length=300)] | None = None
+    filter: Annotated[str, Meta(max_length=300, description="Stands in the id, the domain or the selector.")] = ""
+    domain: Annotated[str, Meta(max_length=300, description="Only those of this domain.")] | None = None
 
 
-class NewKey(Members):
+class NewDkimKey(Members):
     """A key to make. id: by default the algorithm and the domain, rsa-example.org; selector: by default the year, the month,
     and r or e."""
 
@@ -93,11 +93,11 @@ def keys(call: Call, query: KeyQuery) -> Listing[KeyInfo]:
     "/dkim",
     "dkim.create",
     permissions=("dkim-signature-create",),
-    body=NewKey,
+    body=NewDkimKey,
     refuses={404: "There is no such domain.", 409: "There is a key with this id, or with this selector in the domain."},
     example={"domain": "example.org", "algorithm": "Rsa"},
 )
-def create(call: Call, body: NewKey) -> None:
+def create(call: Call, body: NewDkimKey) -> None:
     """Make a DKIM key.
 
     GET /dns/records/{domain} has its DNS record from then on."""

@@ -44,10 +44,10 @@ class DomainInfo(Struct):
 
 
 class DomainQuery(Paged, kw_only=True):
-    """Which domains. filter: a part of the name or description; details: objects in place of names."""
+    """Which domains."""
 
-    filter: Annotated[str, Meta(max_length=300)] = ""
-    details: bool = False
+    filter: Annotated[str, Meta(max_length=300, description="Stands in the name or the description.")] = ""
+    details: Annotated[bool, Meta(description="Objects in place of names.")] = False
 
 
 class NewDomain(Members):

@@ -74,9 +74,9 @@ class MadeClient(Struct):
 
 
 class ClientQuery(Paged, kw_only=True):
-    """Which clients. filter: a part of the name or id."""
+    """Which clients."""
 
-    filter: Annotated[str, Meta(max_length=300)] = ""
+    filter: Annotated[str, Meta(max_length=300, description="Stands in the name or the id.")] = ""
 
 
 class NewClient(Members):

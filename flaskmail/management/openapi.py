@@ -26,6 +26,16 @@ _INTRODUCTION = (
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "Problem details (RFC 9457). `error` and its companions are those of the old API.",
+    "examples": [
+        {
+            "type": "about:blank",
+            "status": 404,
+            "title": "Not Found",
+            "detail": "There is no principal 'alcie@example.org' (did you mean 'alice@example.org'?)",
+            "error": "notFound",
+            "item": "alcie@example.org",
+        }
+    ],
     "required": ["type", "status", "detail"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference", "description": "about:blank: the status says it all."},
@@ -95,6 +105,8 @@ def statuses(operation: Operation) -> Mapping[int, str]:
         found.add(414)
     if operation.body is not None:
         found |= {413, 415}
+    if operation.tagged and operation.method != "GET":
+        found.add(412)
     return {
         status: operation.refuses.get(status, REASONS.get(status, ""))
         for status in sorted({*found, *operation.refuses})
@@ -181,7 +193,32 @@ def _operation(one: Operation, of: Mapping[str, Any]) -> Iterator[tuple[str, Any
     if "414" in refused:
         # The HTTP server's own words, before any of ours.
         refused["414"].pop("content")
-    yield "responses", {str(one.status): _success(one, of), **refused}
+    for status, headers in _HEADERS.items():
+        if status in refused:
+            refused[status]["headers"] = headers
+    unchanged = {"304": _UNCHANGED} if one.tagged and one.method == "GET" else {}
+    yield "responses", {str(one.status): _success(one, of), **unchanged, **refused}
+
+
+_AGAIN = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}}
+_HEADERS: Mapping[str, Any] = {
+    # RFC 9110 section 11.6.1.
+    "401": {
+        "WWW-Authenticate": {
+            "description": "How to sign in.",
+            "schema": {"type": "string"},
+            "example": 'Bearer realm="flaskmail"',
+        }
+    },
+    "429": _AGAIN,
+    "503": _AGAIN,
+}
+_TAG = {
+    "description": "The entity tag of what is answered, or of what it has become.",
+    "schema": {"type": "string"},
+    "example": '"7-0123456789ab"',
+}
+_UNCHANGED = {"description": "If-None-Match names what is there still. No body.", "headers": {"ETag": _TAG}}
 
 
 def _either(permissions: tuple[str, ...]) -> str:
@@ -195,7 +232,8 @@ def _success(one: Operation, of: Mapping[str, Any]) -> dict[str, Any]:
         return {"description": described, "content": {one.media: {"schema": {}}}}
     data = {"type": "null"} if one.answer is None else _renamed(of[_key(one.answer)])
     schema = {"type": "object", "required": ["data"], "properties": {"data": data}, "additionalProperties": False}
-    return {"description": described, "content": {one.media: {"schema": schema}}}
+    headers = {"headers": {"ETag": _TAG}} if one.tagged else {}
+    return {"description": described, **headers, "content": {one.media: {"schema": schema}}}
 
 
 def _in_path(one: Operation) -> Iterator[dict[str, Any]]:
@@ -242,7 +280,15 @@ def _given(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_headers(one: Operation) -> Iterator[dict[str, Any]]:
-    if 412 in one.refuses:
+    if one.tagged and one.method == "GET":
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The ETag of what is known already: 304 when it is that still.",
+            "schema": {"type": "string"},
+            "example": _TAG["example"],
+        }
+    elif one.tagged:
         yield {
             "name": "If-Match",
             "in": "header",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import msgspec
 
@@ -37,9 +38,9 @@ class Plugin(msgspec.Struct):
 
 
 class PluginQuery(Paged, kw_only=True):
-    """Which plugins. all: the built-in ones, too."""
+    """Which plugins."""
 
-    all: bool = False
+    all: Annotated[bool, msgspec.Meta(description="The built-in ones, too.")] = False
 
 
 def described(manager: Plugins) -> list[Plugin]:

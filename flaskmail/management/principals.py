@@ -95,7 +95,7 @@ class PrincipalQuery(Paged, kw_only=True):
     count: Annotated[bool, Meta(description="Only count them.")] = False
 
 
-class NewKey(Struct):
+class MadeKey(Struct):
     """An API key that was made. secret: what clients send as ``Authorization: Bearer``; it is not shown again."""
 
     id: str
@@ -106,7 +106,7 @@ class NewKey(Struct):
 class BulkQuery(Query, kw_only=True):
     """Which principals to delete."""
 
-    type: Type
+    type: Annotated[Type, Meta(description="Of which type.")]
     filter: Annotated[str, Meta(max_length=300, description="Stands in a name, an address or the description.")] = ""
     confirm: Annotated[Literal["true"], Meta(description="That this is meant.")]
 
@@ -185,7 +185,7 @@ def principals(call: Call, query: PrincipalQuery) -> Listing[PrincipalInfo]:
     "principal.create",
     permissions=_any("create"),
     body=NewPrincipal,
-    answer=str | NewKey,
+    answer=str | MadeKey,
     refuses={
         404: "There is no such domain, role, group or member, or it is not yours.",
         409: "The name or an address is taken.",
@@ -198,7 +198,7 @@ def principals(call: Call, query: PrincipalQuery) -> Listing[PrincipalInfo]:
         "secrets": ["correct horse battery"],
     },
 )
-def create(call: Call, body: NewPrincipal) -> str | NewKey:
+def create(call: Call, body: NewPrincipal) -> str | MadeKey:
     """Make a principal; its id.
 
     Of an API key also its secret, which is shown this once. Only the password of an individual can be given."""
@@ -232,7 +232,7 @@ def create(call: Call, body: NewPrincipal) -> str | NewKey:
     secrets = _texts(body.secrets)
     password = _password(secrets[0]) if secrets else None
     entry, key = call.server.create_principal(draft, call.access, password)
-    return entry.id if key is None else NewKey(entry.id, entry.draft.name, key)
+    return entry.id if key is None else MadeKey(entry.id, entry.draft.name, key)
 
 
 @resource.operation(

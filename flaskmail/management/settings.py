@@ -289,9 +289,9 @@ AnyStep = DeleteStep | ClearStep | InsertStep | OldDelete | OldClear | OldInsert
 
 
 class ChangeQuery(Query, kw_only=True):
-    """Whether to store it. dry-run: only says what would be."""
+    """Whether to do it."""
 
-    dry_run: bool = False
+    dry_run: Annotated[bool, msgspec.Meta(description="Only say what would be.")] = False
 
 
 class Mistake(msgspec.Struct):
@@ -446,6 +446,7 @@ class RolledBack(Outcome):
     answer=RolledBack,
     refuses={404: "The history does not reach back to it."} | _REFUSES,
     tagged=True,
+    example={"revision": 3},
 )
 def rollback(call: Call, query: ChangeQuery, body: RollbackBody) -> RolledBack:
     """Store again what was stored at an earlier revision, as a new change. With ``dry-run``, only say what that would do."""

@@ -9,7 +9,7 @@ from flaskmail.management.operation import SELF, Call, Resource
 resource = Resource("whoami", "Who asks, and what he may do.")
 
 
-class Credential(msgspec.Struct):
+class UsedCredential(msgspec.Struct):
     """With what he signed in. kind: password, app-password, token, api-key, oauth or local; scopes: null for no limit."""
 
     kind: str
@@ -28,7 +28,7 @@ class WhoAmI(msgspec.Struct):
     roles: list[str]
     permissions: list[str]
     domain: str | None
-    credential: Credential
+    credential: UsedCredential
     address: str
 
 
@@ -46,6 +46,6 @@ def whoami(call: Call) -> WhoAmI:
         roles=list(principal.roles),
         permissions=sorted(access.permissions),
         domain=access.domain,
-        credential=Credential(grant.kind, grant.id, grant.name, scopes),
+        credential=UsedCredential(grant.kind, grant.id, grant.name, scopes),
         address=call.address,
     )
