@@ -1,9 +1,9 @@
-"""How a setting is declared: once, as a field of a frozen section."""
+"""How a setting is declared: once, as a field of a frozen section; what a section holds, and how one is made of values."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -72,3 +72,38 @@ def setting(
 def tables_of(section: type[T]) -> Mapping[str, T]:
     """Declare a field of a section that holds any number of tables of one kind, by ids that the administrator chooses."""
     return cast("Mapping[str, T]", dataclasses.field(default_factory=dict, hash=False, metadata={"each": section}))
+
+
+def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """The names and classes of the tables directly in a section."""
+    for field in dataclasses.fields(section):
+        if not field.metadata and dataclasses.is_dataclass(field.default):
+            yield wire_name(field.name), type(field.default)
+
+
+def open_tables(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+    """The names of what holds tables by ids of the administrator's choice, and the class of each of those tables."""
+    for field in dataclasses.fields(section):
+        if "each" in field.metadata:
+            yield wire_name(field.name), field.metadata["each"]
+
+
+def wire_name(field_name: str) -> str:
+    """The name in the file: words are joined by ``-``."""
+    return field_name.replace("_", "-")
+
+
+def build(values: Mapping[str, Any], section: type[T], prefix: str = "") -> T:
+    """A section with the given typed values (dotted key -> value); what is missing has its default."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cast(Any, section)):
+        key = f"{prefix}{wire_name(field.name)}"
+        if "kind" in field.metadata:
+            if key in values:
+                found[field.name] = values[key]
+        elif "each" in field.metadata:
+            ids = dict.fromkeys(name[len(key) + 1 :].partition(".")[0] for name in values if name.startswith(f"{key}."))
+            found[field.name] = {one: build(values, field.metadata["each"], f"{key}.{one}.") for one in ids}
+        elif dataclasses.is_dataclass(field.default):
+            found[field.name] = build(values, type(field.default), f"{key}.")
+    return section(**found)

@@ -10,117 +10,27 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from flaskmail.config import kinds
 from flaskmail.config.declaring import Declaration as Declaration
+from flaskmail.config.declaring import build as build
+from flaskmail.config.declaring import open_tables as open_tables
 from flaskmail.config.declaring import setting as setting
-from flaskmail.config.declaring import tables_of
+from flaskmail.config.declaring import subsections as subsections
+from flaskmail.config.declaring import tables_of, wire_name
 from flaskmail.config.dns import Dns
-from flaskmail.config.kinds import Rate, Rules
+from flaskmail.config.http import ServerHttp as ServerHttp
+from flaskmail.config.http import ServerHttpRateLimit as ServerHttpRateLimit
+from flaskmail.config.jmap import Jmap
 from flaskmail.config.listening import Listener, Tls
 from flaskmail.config.lookups import Plain, Tables, plain
 from flaskmail.config.managing import Management
 from flaskmail.config.oauth import OAuth
 from flaskmail.config.observing import Log, Metrics
 from flaskmail.config.publishing import Discovery, Session
-from flaskmail.config.signingin import BrowserSession, ChosenPassword
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHttpRateLimit:
-    """How many requests are answered; more get the status 429 with Retry-After. All workers on one machine count together.
-    Health checks, preflights and trusted proxies are never limited. Switch both off for load tests and conformance suites."""
-
-    anonymous: Rate | None = setting(
-        kinds.LIMIT,
-        Rate(100, 60),
-        "Requests without credentials from one client: an IPv4 address, or the /64 of an IPv6 address.",
-    )
-    account: Rate | None = setting(kinds.LIMIT, Rate(1000, 60), "Requests of one account, from wherever they come.")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHttp:
-    """Who the clients are, what they are told about where the server is, and the headers that leave. docs/behind-a-proxy.md
-    explains how these settings work together."""
-
-    url: Rules | None = setting(
-        kinds.optional(kinds.EXPRESSION),
-        None,
-        "The base URL under which clients reach the server, as it stands or as an expression: every URL in the session object "
-        "starts with it, and redirects lead there. Unset: the protocol, the name lookup.default.hostname and the port, as the "
-        "client uses them. The Host header is never used.",
-        example='"https://mail.example.org"',
-    )
-    headers: tuple[str, ...] = setting(
-        kinds.TEXTS,
-        (),
-        'Header fields for every response, each as "Name: value". They replace what the server would send itself.',
-        example='["Server: mail", "X-Frame-Options: DENY"]',
-    )
-    use_x_forwarded: bool = setting(
-        kinds.BOOLEAN,
-        False,
-        "Take the client's address and protocol from the headers of trusted proxies. Off: such headers are deleted unread.",
-    )
-    trusted_proxies: tuple[str, ...] = setting(
-        kinds.TEXTS,
-        ("private",),
-        "Peers that are believed: networks, addresses, or the names loopback (127.0.0.0/8, ::1), private (loopback, "
-        "RFC 1918, RFC 4193 and link-local networks, Unix sockets) and unix (Unix sockets).",
-        example='["10.1.2.0/24", "unix"]',
-    )
-    forwarded_header: str = setting(
-        kinds.choice("x-forwarded", "forwarded", "auto"),
-        "x-forwarded",
-        "What the proxy writes: the X-Forwarded-* headers, or Forwarded (RFC 7239). auto reads both, and refuses requests in "
-        "which they contradict each other.",
-    )
-    forwarded_fields: tuple[str, ...] = setting(
-        kinds.choices("for", "proto", "host"),
-        ("for", "proto"),
-        "What is believed: the client's address, its protocol, the host that it asked for. Name host only when the proxy "
-        "sets or removes it.",
-    )
-    hsts: bool | tuple[tuple[str, object], ...] = setting(
-        kinds.FLAG_OR_TABLE,
-        False,
-        "Strict-Transport-Security on responses that are secure as the client sees them: true for a year, or a table with "
-        "max-age (seconds), include-subdomains and preload.",
-        example="{ max-age = 63072000, include-subdomains = true }",
-    )
-    https_redirect: bool | None = setting(
-        kinds.optional(kinds.BOOLEAN),
-        None,
-        "Send clients that come over plain HTTP to the https address (308), and refuse credentials that they bring. Unset: "
-        "when hsts is on. Health checks and ACME challenges stay.",
-        example="true",
-    )
-    permissive_cors: bool = setting(
-        kinds.BOOLEAN, False, "Let the pages of every origin read responses. Never with the browser's credentials."
-    )
-    cors_origins: tuple[str, ...] = setting(
-        kinds.TEXTS,
-        (),
-        "Let the pages of these origins read responses. One star may stand for the first label.",
-        example='["https://webmail.example.org", "https://*.example.com"]',
-    )
-    cors_exclude: tuple[str, ...] = setting(
-        kinds.TEXTS,
-        ("/login", "/logout", "/authorize", "/consent", "/device", "/account"),
-        "Paths that no page of another origin may ever read, with all below them.",
-    )
-    allowed_endpoint: Rules = setting(
-        kinds.STATUS,
-        "200",
-        "A status, or an expression that gives one for a request: 200 lets it pass, any other from 400 to 599 is the answer. "
-        "An expression that fails closes with 403. Requests of this machine's own always pass.",
-        example="\"if_then(starts_with(url_path, '/api') && !is_tls, 404, 200)\"",
-    )
-    rate_limit: ServerHttpRateLimit = ServerHttpRateLimit()
+from flaskmail.config.signingin import Argon2 as Argon2
+from flaskmail.config.signingin import Authentication as Authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,168 +150,6 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class ProtocolRequest:
-    """Limits of one API request."""
-
-    max_size: int = setting(
-        kinds.size(1000, 1_000_000_000), 10_000_000, "maxSizeRequest: octets of the body of an API request."
-    )
-    max_calls: int = setting(kinds.integer(1, 1000), 64, "maxCallsInRequest: method calls in one request.")
-    max_concurrent: int = setting(
-        kinds.integer(1, 1000), 16, "maxConcurrentRequests: API requests of one user at once."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolGet:
-    """Limits of /get."""
-
-    max_objects: int = setting(kinds.integer(1, 100_000), 500, "maxObjectsInGet: objects that one /get may ask for.")
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolSet:
-    """Limits of /set."""
-
-    max_objects: int = setting(
-        kinds.integer(1, 100_000),
-        500,
-        "maxObjectsInSet: objects that one /set may create, update and destroy, together.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolUpload:
-    """Limits of uploads."""
-
-    max_size: int = setting(kinds.size(1000), 50_000_000, "maxSizeUpload: octets of one uploaded file.")
-    max_concurrent: int = setting(kinds.integer(1, 1000), 4, "maxConcurrentUpload: uploads of one user at once.")
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolQuery:
-    """Limits of /query."""
-
-    max_results: int = setting(kinds.integer(1, 1_000_000), 5000, "Ids that one /query answers at most.")
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolChanges:
-    """Limits of /changes."""
-
-    max_results: int = setting(
-        kinds.integer(1, 1_000_000), 5000, "Ids that one /changes answers at most; the client asks on for the rest."
-    )
-    max_history: int = setting(
-        kinds.integer(1000, 1_000_000_000),
-        250_000,
-        "The newest changes of an account, for which it remembers what was destroyed. A client whose state is older may have to "
-        "read everything again (cannotCalculateChanges).",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolSearchSnippet:
-    """Limits of SearchSnippet/get."""
-
-    max_results: int = setting(kinds.integer(1, 100_000), 500, "Messages that one SearchSnippet/get may name.")
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """Limits of RFC 8620, advertised in the session object where it has a place for them."""
-
-    request: ProtocolRequest = ProtocolRequest()
-    get: ProtocolGet = ProtocolGet()
-    set: ProtocolSet = ProtocolSet()
-    upload: ProtocolUpload = ProtocolUpload()
-    query: ProtocolQuery = ProtocolQuery()
-    changes: ProtocolChanges = ProtocolChanges()
-    search_snippet: ProtocolSearchSnippet = ProtocolSearchSnippet()
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """Limits of mailboxes."""
-
-    max_depth: int = setting(kinds.integer(1, 100), 10, "maxMailboxDepth: how deep mailboxes may be nested.")
-    max_name_length: int = setting(
-        kinds.integer(100, 10_000), 255, "maxSizeMailboxName: octets of the name of a mailbox."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class EmailParse:
-    """Limits of Email/parse."""
-
-    max_items: int = setting(kinds.integer(1, 1000), 10, "Blobs that one Email/parse may name.")
-
-
-@dataclass(frozen=True, slots=True)
-class Email:
-    """Limits of messages."""
-
-    max_size: int = setting(kinds.size(1000), 75_000_000, "Octets of a whole message.")
-    max_attachment_size: int = setting(
-        kinds.size(1000),
-        50_000_000,
-        "maxSizeAttachmentsPerEmail: octets of all attachments of a message that a client builds, before encoding.",
-    )
-    parse: EmailParse = EmailParse()
-
-
-@dataclass(frozen=True, slots=True)
-class Jmap:
-    """The JMAP protocol."""
-
-    strict_using: bool = setting(
-        kinds.BOOLEAN,
-        False,
-        "Refuse methods of the submission, vacation response and quota capabilities to a client that names only "
-        "urn:ietf:params:jmap:mail in its request. Many clients forget to name them.",
-    )
-    protocol: Protocol = Protocol()
-    mailbox: Mailbox = Mailbox()
-    email: Email = Email()
-
-
-@dataclass(frozen=True, slots=True)
-class Argon2:
-    """What checking a password costs (Argon2id, RFC 9106). New values hold for passwords set from then on."""
-
-    memory: int = setting(kinds.size(8 * 1024, 4 * 1024**3), 19 * 1024**2, "Memory of one check.")
-    time_cost: int = setting(kinds.integer(1, 100), 2, "Passes over the memory.")
-    parallelism: int = setting(kinds.integer(1, 64), 1, "Lanes, each a thread of its own.")
-    concurrency: int = setting(
-        kinds.integer(1, 64),
-        2,
-        "Checks at once in one worker; others wait. Bounds the memory that wrong passwords can cost.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """Who may come in."""
-
-    basic: bool = setting(
-        kinds.BOOLEAN, True, "Accept a name and password (HTTP Basic). Tokens (Bearer) are always accepted."
-    )
-    fail_rate: Rate = setting(
-        kinds.RATE,
-        Rate(10, 60),
-        "Wrong passwords for one name or from one address, before further attempts are put off.",
-    )
-    cache_ttl: int = setting(
-        kinds.duration(0, 86400),
-        300,
-        "How long a worker remembers that a password or token was right. A changed password counts at once.",
-    )
-    argon2: Argon2 = Argon2()
-    session: BrowserSession = BrowserSession()
-    password: ChosenPassword = ChosenPassword()
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """What holds for every account."""
 
@@ -516,38 +264,3 @@ def declarations(section: type[Any] = Settings, prefix: str = "", of: Settings |
         for name, each in open_tables(section):
             for identifier in of.value(prefix + name):
                 yield from declarations(each, f"{prefix}{name}.{identifier}.", of)
-
-
-def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
-    """The names and classes of the tables directly in a section."""
-    for field in dataclasses.fields(section):
-        if not field.metadata and dataclasses.is_dataclass(field.default):
-            yield wire_name(field.name), type(field.default)
-
-
-def open_tables(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
-    """The names of what holds tables by ids of the administrator's choice, and the class of each of those tables."""
-    for field in dataclasses.fields(section):
-        if "each" in field.metadata:
-            yield wire_name(field.name), field.metadata["each"]
-
-
-def wire_name(field_name: str) -> str:
-    """The name in the file: words are joined by ``-``."""
-    return field_name.replace("_", "-")
-
-
-def build(values: Mapping[str, Any], section: type[T], prefix: str = "") -> T:
-    """A section with the given typed values (dotted key -> value); what is missing has its default."""
-    found: dict[str, Any] = {}
-    for field in dataclasses.fields(cast(Any, section)):
-        key = f"{prefix}{wire_name(field.name)}"
-        if "kind" in field.metadata:
-            if key in values:
-                found[field.name] = values[key]
-        elif "each" in field.metadata:
-            ids = dict.fromkeys(name[len(key) + 1 :].partition(".")[0] for name in values if name.startswith(f"{key}."))
-            found[field.name] = {one: build(values, field.metadata["each"], f"{key}.{one}.") for one in ids}
-        elif dataclasses.is_dataclass(field.default):
-            found[field.name] = build(values, type(field.default), f"{key}.")
-    return section(**found)
