@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from flaskmail import builtin
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
+from flaskmail.decisions.mistakes import Mistake
 from flaskmail.jmap.context import Limits
+from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
-from flaskmail.jmap.method import Capability
+from flaskmail.jmap.method import Capability, Method
+from flaskmail.jmap.methods import standard_methods
 from flaskmail.plugins import ask, gather, load_plugins
 from flaskmail.sessions import SessionExtras
 
 BUILT_IN = (core, mail)
+
+_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9]*/[A-Za-z][A-Za-z0-9]*", re.ASCII)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
 
 
 class Parts:
@@ -29,9 +37,10 @@ class Parts:
             configured=settings.plugins.options,
         )
         own = [kind for module in BUILT_IN for kind in module.types()]
-        self.types = [*own, *(kind() for kind in gather(self.plugins, "jmap_datatypes", server=server))]
+        self.types = [*own, *gather(self.plugins, "jmap_datatypes", _types(own), server=server)]
         self.methods = [method for module in BUILT_IN for method in module.METHODS]
-        self.methods += gather(self.plugins, "jmap_methods", server=server)
+        standard = [method for kind in self.types for method in standard_methods(kind)]
+        self.methods += gather(self.plugins, "jmap_methods", _methods([*standard, *self.methods]), server=server)
         self.capabilities = [capability for module in BUILT_IN for capability in module.CAPABILITIES]
         known = {capability.urn for capability in self.capabilities}
         silent: set[str] = set()
@@ -44,6 +53,7 @@ class Parts:
         self.blob_finders = tuple(finder for module in BUILT_IN for finder in module.BLOB_FINDERS)
         self.session_extras = SessionExtras(self.plugins, silent)
         self.authenticate = ask(self.plugins, "authenticate")
+        self.authenticate_elsewhere = ask(self.plugins, "authenticate", builtin=False)
         self.authorize = ask(self.plugins, "authorize")
         self.observe = ask(self.plugins, "observe")
 
@@ -51,3 +61,40 @@ class Parts:
         """The engine with the limits of these settings. ConfigError when the parts do not fit together."""
         limits = Limits(**settings.limits())
         return Engine(self.types, self.methods, self.capabilities, limits, settings.jmap.strict_using)
+
+
+def _types(known: Iterable[DataType]) -> Callable[[Any], DataType]:
+    """Makes a type of the class that a plugin answers. known: those that are there already."""
+    names = {kind.name for kind in known}
+
+    def take(answer: Any) -> DataType:
+        if not (isinstance(answer, type) and issubclass(answer, DataType)):
+            raise Mistake(answer, "a class made of flaskmail.jmap.datatype.DataType")
+        kind = answer()
+        if kind.name in names:
+            raise Mistake(kind.name, "a data type with a name that is not there yet")
+        names.add(kind.name)
+        return kind
+
+    return take
+
+
+def _methods(known: Iterable[Method]) -> Callable[[Any], Method]:
+    """Takes a method that a plugin answers. known: those that are there already."""
+    taken = {method.name: method for method in known}
+
+    def take(answer: Any) -> Method:
+        if not isinstance(answer, Method):
+            raise Mistake(answer, "a flaskmail.jmap.method.Method")
+        if not _METHOD.fullmatch(str(answer.name)):
+            raise Mistake(answer.name, "the name of a method, like 'Foo/bar'")
+        # RFC 8620 section 2: capabilities are URIs.
+        if not _URI.fullmatch(str(answer.capability)):
+            raise Mistake(answer.capability, f"the capability of {answer.name} as a URI")
+        if not callable(answer.call):
+            raise Mistake(answer.call, f"a function that answers {answer.name}")
+        if taken.setdefault(answer.name, answer) is not answer:
+            raise Mistake(answer.name, "a method with a name that is not there yet")
+        return answer
+
+    return take

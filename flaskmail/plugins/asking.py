@@ -8,6 +8,7 @@ from typing import Any
 
 import pluggy
 
+from flaskmail.decisions.mistakes import Mistake
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.hookspecs import HOOKS, Hook
 from flaskmail.plugins.manager import Plugins
@@ -41,22 +42,34 @@ def answers(manager: Plugins, hook: str, /, only: str | None = None, **arguments
             found = manager.subset_hook_caller(hook, others)(**arguments)
         except ConfigError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError([failed(name, hook, error)]) from error
         out.extend((name, answer) for answer in found if answer is not None)
     return out
 
 
-def gather(manager: Plugins, hook: str, **arguments: Any) -> list[Any]:
+def gather(
+    manager: Plugins, hook: str, take: Callable[[Any], Any] = lambda member: member, /, **arguments: Any
+) -> list[Any]:
     """Everything that the plugins' implementations of a start-up hook answer, in load order, lists put together.
 
-    ConfigError that names the plugin when one raises or answers neither a list nor None.
+    take: makes of each member what is used; Mistake when it cannot be. ConfigError that names the plugin when one raises, answers
+    neither a list nor None, or has a member that cannot be used.
     """
     out: list[Any] = []
+    problems: list[Problem] = []
     for name, answer in answers(manager, hook, **arguments):
         if not isinstance(answer, (list, tuple)):
             raise ConfigError([Problem(name, hook, type(answer).__name__, "a list")])
-        out.extend(answer)
+        for member in answer:
+            try:
+                out.append(take(member))
+            except Mistake as mistake:
+                problems.append(Problem(name, hook, mistake.found, mistake.expected, mistake.hint))
+            except Exception as error:
+                problems.append(failed(name, hook, error))
+    if problems:
+        raise ConfigError(problems)
     return out
 
 
@@ -65,7 +78,7 @@ def start(manager: Plugins, server: object) -> None:
     answers(manager, "startup", server=server)
 
 
-def failed(where: str, key: str, error: Exception) -> Problem:
+def failed(where: str, key: str, error: BaseException) -> Problem:
     """The problem of a plugin that raised."""
     return Problem(where, key, f"{type(error).__name__}: {error}", "a plugin that loads and starts")
 
@@ -81,7 +94,7 @@ def guard(manager: Plugins) -> None:
             continue
         for one in manager.implementations(name):
             if not (one.wrapper or one.hookwrapper):
-                make = _guarded_three if len(one.argnames) == 3 else _guarded
+                make = _guarded_three if len(one.argnames) == 3 and not one.kwargnames else _guarded
                 guarded = make(manager, name, hook, one.plugin_name, one.function)
                 # pluggy says that this is final; it reads it anew for each call, and has no other place for a guard.
                 setattr(one, "function", guarded)  # noqa: B010
@@ -92,9 +105,9 @@ def _guarded(
 ) -> Callable[..., object]:
     check, passes = hook.check, hook.passes
 
-    def guarded(*arguments: object) -> object:
+    def guarded(*arguments: object, **further: object) -> object:
         try:
-            answer = function(*arguments)
+            answer = function(*arguments, **further)
             return answer if answer is None or check is None else check(answer)
         except passes:
             raise
@@ -139,16 +152,22 @@ Witness = Callable[[str, str, Any], None]
 """Told (hook, plugin, answer) of every implementation that is asked; the answer of one that failed is the exception."""
 
 
-def ask(manager: Plugins, name: str, witness: Witness | None = None) -> Callable[..., Any] | None:
+def ask(
+    manager: Plugins, name: str, witness: Witness | None = None, *, builtin: bool = True
+) -> Callable[..., Any] | None:
     """What asks a hook, with all its arguments in order; None when nobody but built-in plugins implements it: then there is
     nothing to ask, and who would ask goes the built-in's way directly.
 
     Answers what counts for hooks of the kind "first", all answers without None for others. Raises HookFailed, unless the hook
-    isolates. witness: for who wants to know which plugin has answered."""
+    isolates. witness: for who wants to know which plugin has answered; builtin: whether built-in plugins are asked too."""
     implementations = manager.implementations(name)
-    if all(manager.is_builtin(one.plugin_name) for one in implementations):
+    ours = [one for one in implementations if manager.is_builtin(one.plugin_name)]
+    if len(ours) == len(implementations):
         return None
     caller: pluggy.HookCaller = getattr(manager.hook, name)
+    if not builtin:
+        implementations = [one for one in implementations if one not in ours]
+        caller = manager.subset_hook_caller(name, [one.plugin for one in ours])
     names: tuple[str, ...] = caller.spec.argnames if caller.spec is not None else ()
     if any(one.wrapper or one.hookwrapper for one in implementations):
         around = _around(manager, name, caller, names)
@@ -195,7 +214,13 @@ def _positional(one: pluggy.HookImpl, names: tuple[str, ...]) -> Callable[..., A
     if one.argnames == names:
         return function
     places = [names.index(name) for name in one.argnames]
-    return lambda *arguments: function(*[arguments[place] for place in places])
+    # An argument with a default is one that plugins may take where the hook has it already.
+    further = [(name, names.index(name)) for name in one.kwargnames if name in names]
+    if not further:
+        return lambda *arguments: function(*[arguments[place] for place in places])
+    return lambda *arguments: function(
+        *[arguments[place] for place in places], **{name: arguments[place] for name, place in further}
+    )
 
 
 def _witnessed(witness: Witness, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:

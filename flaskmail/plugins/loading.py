@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -53,7 +54,7 @@ def load_plugins(
             return
         try:
             plugin = make()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             where = f"entry point {loaded.name}" if loaded.source == "installed" else loaded.place
             problems.append(failed(where, loaded.place if loaded.source == "installed" else "", error))
         else:
@@ -111,6 +112,29 @@ def _register(manager: Plugins, plugin: object, name: str, problems: list[Proble
         problems.append(Problem(name, "", str(error).replace("\n", " "), "implementations that fit their hooks"))
     except ValueError:
         problems.append(Problem(name, "", "a plugin that is registered under another name", "each plugin once"))
+    else:
+        problems.extend(_never_asked(manager, plugin, name))
+
+
+def _never_asked(manager: Plugins, plugin: object, name: str) -> Iterable[Problem]:
+    """Implementations that would be called and do nothing, or nothing of what they seem to do."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        wanted = frozenset(caller.spec.argnames if caller.spec is not None else ())
+        for one in caller.get_hookimpls():
+            if one.plugin is not plugin or one.wrapper or one.hookwrapper:
+                continue
+            if inspect.iscoroutinefunction(one.function) or inspect.isasyncgenfunction(one.function):
+                yield Problem(name, caller.name, "an async function", "a plain one: nobody awaits what it answers")
+            elif inspect.isgeneratorfunction(one.function):
+                yield Problem(
+                    name, caller.name, "a function that yields", "one that returns, or hookimpl(wrapper=True)"
+                )
+            for parameter in inspect.signature(one.function).parameters.values():
+                if parameter.kind is parameter.KEYWORD_ONLY and (
+                    parameter.name in wanted or parameter.default is parameter.empty
+                ):
+                    found = f"the argument {parameter.name} by name only"
+                    yield Problem(name, caller.name, found, "arguments that can be passed by their places")
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -14,7 +14,7 @@ from flaskmail.decisions.client import Client
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.mistakes import Mistake
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.expressions import BUILTIN, Function
+from flaskmail.expressions import BUILTIN, HTTP_TYPES, Function, Parameter, Type
 from flaskmail.hookvalues import Event, Leaving, PolicyFacts
 from flaskmail.plugins import HookFailed, Plugins, answers, ask, gather
 from flaskmail.plugins.asking import Witness
@@ -123,27 +123,41 @@ def networks_of(plugins: Plugins | None, facts: PolicyFacts) -> dict[str, Networ
                 wanted = "a name in lower case that is not there yet"
                 problems.append(Problem(plugin, "trusted_networks", ascii(name), wanted))
                 continue
-            named[name] = Networks()
+            key, named[name] = f"trusted_networks: {name}", Networks()
+            if not isinstance(texts, (str, list, tuple, set, frozenset)):
+                problems.append(Problem(plugin, key, type(texts).__name__, "a list of networks"))
+                continue
             for text in (texts,) if isinstance(texts, str) else texts:
                 try:
-                    named[name] |= network(text)
+                    named[name] |= network(str(text))
                 except Mistake as mistake:
-                    key = f"trusted_networks: {name}"
                     problems.append(Problem(plugin, key, mistake.found, mistake.expected, mistake.hint))
     if problems:
         raise ConfigError(problems)
     return named
 
 
+_FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
 def functions_of(plugins: Plugins | None, facts: PolicyFacts) -> tuple[Function, ...]:
-    """The functions that plugins add to expressions. ConfigError names what is wrong."""
-    found = gather(plugins, "expression_functions", policy=facts) if plugins is not None else []
-    names = {function.name for function in BUILTIN}
-    for one in found:
-        if not isinstance(one, Function):
-            wanted = "a flaskmail.expressions.Function"
-            raise ConfigError([Problem("plugins", "expression_functions", type(one).__name__, wanted)])
-        if one.name in names:
-            raise ConfigError([Problem("plugins", "expression_functions", one.name, "a name that is not there yet")])
-        names.add(one.name)
-    return tuple(found)
+    """The functions that plugins add to expressions. ConfigError names the plugin that is wrong."""
+    taken = {*(function.name for function in BUILTIN), *HTTP_TYPES, "true", "false"}
+
+    def take(answer: Any) -> Function:
+        if not isinstance(answer, Function):
+            raise Mistake(answer, "a flaskmail.expressions.Function")
+        name: Any = answer.name
+        if not isinstance(name, str) or not _FUNCTION.fullmatch(name) or name in taken:
+            raise Mistake(name, "a name of letters, digits and _ that is not there yet")
+        if not callable(answer.call):
+            raise Mistake(answer.call, f"a function to call for {name}")
+        if not isinstance(answer.returns, Type) or not answer.returns:
+            raise Mistake(answer.returns, f"what {name} returns as a flaskmail.expressions.Type")
+        parameters = answer.parameters
+        if not isinstance(parameters, tuple) or not all(isinstance(one, Parameter) for one in parameters):
+            raise Mistake(parameters, f"the parameters of {name} as a tuple of flaskmail.expressions.Parameter")
+        taken.add(name)
+        return answer
+
+    return () if plugins is None else tuple(gather(plugins, "expression_functions", take, policy=facts))

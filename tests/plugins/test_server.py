@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flaskmail.datatypes.mail.mailbox import Mailbox
 from flaskmail.errors import ConfigError
 from flaskmail.hookspecs import hookimpl
 from flaskmail.jmap.datatype import DataType
@@ -96,6 +97,34 @@ def test_what_a_plugin_has_wrong_is_said_when_the_server_is_made() -> None:
         make_server(plugins=[Misspelt()])
     with pytest.raises(ConfigError, match="Note"):
         make_server(plugins=[Notes(), Notes()])
+
+
+def answers_hello(ctx: Any, arguments: Any) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer", "told"),
+    [
+        ("jmap_datatypes", 5, "a class made of flaskmail.jmap.datatype.DataType"),
+        ("jmap_datatypes", int, "a class made of"),
+        ("jmap_datatypes", Mailbox, "found 'Mailbox', expected a data type with a name that is not there yet"),
+        ("jmap_methods", "Foo/bar", "a flaskmail.jmap.method.Method"),
+        ("jmap_methods", Method("Foo", "urn:example:a", answers_hello), "the name of a method, like 'Foo/bar'"),
+        ("jmap_methods", Method("Foo/bar", "", answers_hello), "the capability of Foo/bar as a URI"),
+        ("jmap_methods", Method("Foo/bar", "urn:example:a", 5), "a function that answers"),  # type: ignore[arg-type]
+        (
+            "jmap_methods",
+            Method("Email/get", "urn:example:a", answers_hello),
+            "found 'Email/get', expected a method with",
+        ),
+    ],
+)
+def test_a_plugin_that_declares_something_wrong_is_named(hook: str, answer: Any, told: str) -> None:
+    wrong = type("Wrong", (), {hook: staticmethod(hookimpl(lambda server: [answer]))})
+    with pytest.raises(ConfigError, match=told) as refused:
+        make_server(plugins=[wrong])
+    assert [(problem.where, problem.key) for problem in refused.value.problems] == [("Wrong", hook)]
 
 
 def test_plugins_of_a_folder_and_disabled_ones(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def test_hook_trusted_networks() -> None:
         ({"everybody": ["0.0.0.0/0"]}, "believe every client"),
         ({"mine": ["10.0.0.0/99"]}, "a network like"),
         (["10.0.0.0/8"], "names and their networks"),
+        ({"mine": None}, "a list of networks"),
+        ({"mine": [5]}, "a network like"),
     ],
 )
 def test_hook_trusted_networks_is_checked(answer: Any, told: str) -> None:
@@ -358,14 +361,24 @@ def test_hook_expression_functions() -> None:
         ask([], settings={"allowed-endpoint": rule})
 
 
-def test_hook_expression_functions_is_checked() -> None:
-    for wrong, told in (
-        ([*shout(), *shout()], "a name that is not there yet"),
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([*shout(), *shout()], "found 'shout', expected a name of letters"),
+        ([replace(shout()[0], name="len")], "not there yet"),
+        ([replace(shout()[0], name="url")], "not there yet"),
+        ([replace(shout()[0], name="so loud")], "a name of letters"),
+        ([replace(shout()[0], call=None)], "a function to call for shout"),
+        ([replace(shout()[0], returns=str)], "what shout returns"),
+        ([replace(shout()[0], parameters=("text",))], "the parameters of shout"),
         ([shout], "Function"),
         (shout, "a list"),
-    ):
-        with pytest.raises(ConfigError, match=told):
-            ask([plugin("expression_functions", lambda wrong=wrong: wrong)])
+    ],
+)
+def test_hook_expression_functions_is_checked(answer: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        ask([plugin("expression_functions", lambda: answer, "Shouts")])
+    assert [problem.where for problem in refused.value.problems] == ["Shouts"]
 
 
 # ---- observe
@@ -415,6 +428,18 @@ def test_wrappers_stand_around_the_others() -> None:
     assert (answer.status, answer.all("X-Inner")) == (200, [])
     refused = ask([plugin("refuse_request", failing, wrapper=True), plugin("refuse_request", lambda: None)])
     assert refused.status == 500
+
+
+def test_arguments_with_defaults_are_passed_where_the_hook_has_them() -> None:
+    def response_headers(policy: Any, told: str = "own", response: Any = None) -> list[tuple[str, str]]:
+        return [("X-Told", f"{told} {response.status}")]
+
+    def around() -> Any:
+        return (yield)
+
+    one = plugin("response_headers", response_headers)
+    assert ask([one]).all("X-Told") == ["own 200"]
+    assert ask([one, plugin("response_headers", around, wrapper=True)]).all("X-Told") == ["own 200"]
 
 
 def test_plugins_have_options() -> None:

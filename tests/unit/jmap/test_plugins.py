@@ -159,3 +159,41 @@ def test_optional_hooks_of_other_versions_are_left_alone() -> None:
         def a_hook_to_come(self) -> None: ...
 
     plugins.load_plugins(explicit=[Ahead()], installed=False)
+
+
+async def awaited(server: Any) -> list[Any]:
+    return []
+
+
+def yields(server: Any) -> Any:
+    yield 1
+
+
+def by_name(*, server: Any) -> list[Any]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("function", "told"), [(awaited, "an async function"), (yields, "that yields"), (by_name, "server by name only")]
+)
+def test_implementations_that_nobody_can_ask_are_refused(function: Any, told: str) -> None:
+    module = ModuleType("a_plugin")
+    module.jmap_methods = hookimpl(function)  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=f"a_plugin: jmap_methods: found .*{told}"):
+        plugins.load_plugins(explicit=[module], installed=False)
+
+
+def test_a_plugin_that_ends_the_process_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "ends.py", "import sys\nsys.exit('not here')\n")
+    with pytest.raises(ConfigError, match=r"ends\.py.*SystemExit: not here"):
+        plugins.load_plugins(folders=[tmp_path], installed=False)
+    manager = plugins.load_plugins(explicit=[plugin()], installed=False)
+    assert plugins.gather(manager, "jmap_methods", server=None) == []
+
+    class Ends:
+        @hookimpl
+        def startup(self) -> None:
+            sys.exit("not now")
+
+    with pytest.raises(ConfigError, match=r"Ends.*startup.*not now"):
+        plugins.start(plugins.load_plugins(explicit=[Ends()], installed=False), "S")
