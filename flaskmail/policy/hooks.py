@@ -147,17 +147,18 @@ def functions_of(plugins: Plugins | None, facts: PolicyFacts) -> tuple[Function,
     def take(answer: Any) -> Function:
         if not isinstance(answer, Function):
             raise Mistake(answer, "a flaskmail.expressions.Function")
-        name: Any = answer.name
-        if not isinstance(name, str) or not _FUNCTION.fullmatch(name) or name in taken:
-            raise Mistake(name, "a name of letters, digits and _ that is not there yet")
+        if not _FUNCTION.fullmatch(str(answer.name)) or answer.name in taken:
+            raise Mistake(answer.name, "a name of letters, digits and _ that is not there yet")
         if not callable(answer.call):
-            raise Mistake(answer.call, f"a function to call for {name}")
-        if not isinstance(answer.returns, Type) or not answer.returns:
-            raise Mistake(answer.returns, f"what {name} returns as a flaskmail.expressions.Type")
-        parameters = answer.parameters
+            raise Mistake(answer.call, f"a function to call for {answer.name}")
+        # Nobody has checked the types of a plugin.
+        returns: object = answer.returns
+        if not isinstance(returns, Type):
+            raise Mistake(returns, f"what {answer.name} returns as a flaskmail.expressions.Type")
+        parameters: object = answer.parameters
         if not isinstance(parameters, tuple) or not all(isinstance(one, Parameter) for one in parameters):
-            raise Mistake(parameters, f"the parameters of {name} as a tuple of flaskmail.expressions.Parameter")
-        taken.add(name)
+            raise Mistake(parameters, f"the parameters of {answer.name} as a tuple of flaskmail.expressions.Parameter")
+        taken.add(answer.name)
         return answer
 
     return () if plugins is None else tuple(gather(plugins, "expression_functions", take, policy=facts))
