@@ -115,11 +115,15 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """A hook of gunicorn's, in each worker before its first request: the policy is made of the settings in force now."""
+    """A hook of gunicorn's, in each worker before its first request: the policy is made of the settings in force now, also for
+    what never becomes a request."""
+    from flaskmail.gunicornfaults import install
+
     policy = getattr(worker.wsgi, "extensions", {}).get("flaskmail.policy")
     if policy is not None:
         policy.usual_server_name = "flaskmail"
         policy.prepare()
+    install(policy)
 
 
 def when_ready(server: Any) -> None:
@@ -141,6 +145,8 @@ def when_ready(server: Any) -> None:
     if own is None:
         return
     scheme = "https" if server.cfg.is_ssl else "http"
+    # What it has to say about the open sockets is said once, not by each worker.
+    app.extensions["flaskmail.policy"].prepare()
     try:
         announce(app, addresses, scheme)
     except ConfigError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -51,6 +51,11 @@ def serve(listeners: Mapping[str, Listener]) -> None:
     _served = {name: frozenset(one.routes) for name, one in listeners.items() if not set(GROUPS) <= set(one.routes)}
     _without_passwords = frozenset(name for name, listener in listeners.items() if listener.auth.basic is False)
     _place.cache_clear()
+
+
+def listening() -> Collection[tuple[str, int | None]]:
+    """Where this process listens: (IP address, port), or (path, None) for a Unix socket. Empty when nobody has said."""
+    return _ids.keys()
 
 
 def assign(listeners: Mapping[str, Listener], binds: Sequence[str], addresses: Sequence[Address]) -> dict[Address, str]:

@@ -21,21 +21,21 @@ from flaskmail.config.kinds import Rules
 from flaskmail.decisions.addresses import read_peer
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.forwarded import BadForwarded
-from flaskmail.decisions.headers import Header, Outgoing
+from flaskmail.decisions.headers import Outgoing
 from flaskmail.decisions.proxyheaders import FORWARDING as FORWARDING
 from flaskmail.plugins import HookFailed, load_plugins
 from flaskmail.policy.answers import Answer, problem
 from flaskmail.policy.counters import Counters
 from flaskmail.policy.environ import CLIENT as CLIENT
-from flaskmail.policy.environ import DECIDED, OUTGOING, PLAN, READABLE, Application
 from flaskmail.policy.environ import KEEP as KEEP
+from flaskmail.policy.environ import OUTGOING, PLAN, READABLE, Application
 from flaskmail.policy.environ import PEER as PEER
 from flaskmail.policy.environ import POLICY as POLICY
 from flaskmail.policy.environ import Environ as Environ
 from flaskmail.policy.environ import StartResponse as StartResponse
 from flaskmail.policy.gates import Gates
 from flaskmail.policy.hooks import Ask, headers_of, observed, request_of
-from flaskmail.policy.leaving import joined
+from flaskmail.policy.leaving import Starting, joined
 from flaskmail.policy.leaving import leave as leave
 from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
 from flaskmail.policy.rules import UrlRule
@@ -86,6 +86,7 @@ class HttpPolicy(Gates):
         self._answered = answered
         self.usual_server_name = ""
         self.inner: Application = _nothing_yet
+        self._app: Flask | None = None
         if settings is not None:
             self._take(settings)
         if app is not None:
@@ -120,8 +121,16 @@ class HttpPolicy(Gates):
         # Functions are called last to first: ours sees what all others have set.
         app.after_request_funcs.setdefault(None, []).insert(0, leave)
         app.extensions["flaskmail.policy"] = self
-        self.inner = app.wsgi_app
+        self.inner, self._app = app.wsgi_app, app
         app.wsgi_app = self  # type: ignore[method-assign]
+
+    @property
+    def _propagates(self) -> bool:
+        """Whether errors are for the server, a debugger or a test to see, as Flask decides it for those of views."""
+        if self._app is None:
+            return True
+        told = self._app.config["PROPAGATE_EXCEPTIONS"]
+        return bool(self._app.testing or self._app.debug if told is None else told)
 
     @property
     def policy(self) -> Policy:
@@ -253,16 +262,15 @@ class HttpPolicy(Gates):
         if answer is not None:
             return self._answer(environ, start_response, answer, out)
 
-        def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
-            decided = get(DECIDED)
-            # Of another response, one that never came to be, nothing counts.
-            if decided is not None and decided[0] == status:
-                headers = [*headers, *decided[1]]
-            else:
-                headers = joined(out, status, headers, environ)
-            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-
-        return self.inner(environ, start)
+        starting = Starting(start_response, environ, out)
+        try:
+            body = self.inner(environ, starting)
+        except Exception as error:
+            if starting.begun or self._propagates:
+                raise
+            return self._failed(environ, start_response, out, error)
+        starting.begin()
+        return body
 
     # ---- what plugins are asked
     def _asked_client(self, asked: Ask, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:
@@ -338,6 +346,15 @@ class HttpPolicy(Gates):
             # gunicorn's default lets peers on the loopback interface move the path by a header.
             environ["PATH_INFO"], environ["SCRIPT_NAME"] = name + environ.get("PATH_INFO", ""), ""
             self._warn("path", "gunicorn took SCRIPT_NAME from a header; it is ignored. Set forwarder_headers = ''")
+
+    def _failed(
+        self, environ: Environ, start_response: StartResponse, out: Outgoing, error: Exception
+    ) -> Iterable[bytes]:
+        """The answer for what fails where no error handler of the application reaches, like a teardown function."""
+        method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+        log.error("%s %s failed outside of the application's error handlers", method, ascii(path), exc_info=error)
+
+        return self._answer(environ, start_response, problem(500, "An error of the server's. Its log knows more."), out)
 
     def _answer(
         self, environ: Environ, start_response: StartResponse, answer: Answer, out: Outgoing

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from flaskmail.decisions.headers import Header, Outgoing
-from flaskmail.policy.environ import DECIDED, FURTHER, KEEP, OUTGOING, PLAN, Environ
+from flaskmail.policy.environ import DECIDED, FURTHER, KEEP, OUTGOING, PLAN, Environ, StartResponse
 from flaskmail.policy.hooks import request_of, with_headers
 from flaskmail.policy.plan import Policy
 
@@ -49,3 +49,43 @@ def joined(out: Outgoing, status: str, headers: list[Header], environ: Environ) 
     if added is None:
         return [*out.merged(headers, keep=KEEP in environ), *further]
     return [*headers, *added, *further]
+
+
+class Starting:
+    """The ``start_response`` that an application is given. start_response: the server's; out: as for ``joined``.
+
+    What it starts goes to the server when the application has returned, or writes: until then it may still fail, and servers do
+    not take a response back that was started. begun: whether the server knows of it."""
+
+    __slots__ = ("_environ", "_held", "_out", "_start", "_write", "begun")
+
+    def __init__(self, start_response: StartResponse, environ: Environ, out: Outgoing) -> None:
+        self._start, self._environ, self._out = start_response, environ, out
+        self._held: tuple[str, list[Header]] | None = None
+        self._write: Any = None
+        self.begun = False
+
+    def __call__(self, status: str, headers: list[Header], exc_info: Any = None) -> Any:
+        """See PEP 3333."""
+        decided = self._environ.get(DECIDED)
+        # Of another response, one that never came to be, nothing counts.
+        if decided is not None and decided[0] == status:
+            headers = [*headers, *decided[1]]
+        else:
+            headers = joined(self._out, status, headers, self._environ)
+        if not self.begun:
+            self._held = status, headers
+            return self.write
+        return self._start(status, headers) if exc_info is None else self._start(status, headers, exc_info)
+
+    def begin(self) -> None:
+        """The application has returned: from now on everything goes to the server at once."""
+        self.begun, held, self._held = True, self._held, None
+        if held is not None:
+            self._write = self._start(*held)
+
+    def write(self, piece: bytes) -> None:
+        """See PEP 3333."""
+        if not self.begun:
+            self.begin()
+        self._write(piece)

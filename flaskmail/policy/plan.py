@@ -27,7 +27,7 @@ from flaskmail.plugins import Plugins, load_plugins
 from flaskmail.policy.hooks import Hooks, functions_of, networks_of
 from flaskmail.policy.rules import PORTS, AccessRule, UrlRule
 from flaskmail.server import Server
-from flaskmail.sockets import unknown_balancers
+from flaskmail.sockets import listening, unknown_balancers
 
 SECTION = "server.http."
 LONGEST_KEY = 256
@@ -136,6 +136,10 @@ class Policy:
         if not self.cors.listed:
             return self._plain[secure]
         return self.listed(secure, origin if origin is not None and len(origin) <= LONGEST_KEY else None)
+
+    def unread(self, secure: bool) -> Outgoing:
+        """What leaves with the answer to what is no request. Its path is unknown, so it gets no CORS."""
+        return self._excluded[secure]
 
     def is_excluded(self, path: str) -> bool:
         """Whether a path never gets CORS."""
@@ -268,10 +272,11 @@ def names(settings: Settings) -> tuple[Mapping[str, Mapping[str, Any]], list[str
     """What ``key_get`` finds with these settings, and warnings where that had to be guessed."""
     warnings: list[str] = []
     hostname = settings.lookup.default.hostname
-    listeners = settings.server.listeners().values()
     if hostname is None:
         hostname = "localhost"
-        if not all(_is_own(bind) for listener in listeners for bind in listener.bind):
+        # Those of gunicorn's command line count, where there are any.
+        binds = [f"{host}:{port}" if port is not None else f"unix:{host}" for host, port in listening()]
+        if not all(map(_is_own, binds or [bind for one in settings.server.listeners().values() for bind in one.bind])):
             hostname = _machine_name()
             warnings.append(
                 f"clients are told that this server is {hostname}; set server.http.url or lookup.default.hostname to the "
@@ -378,9 +383,9 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
     note(
         "cors-exclude",
         [
-            (index, Mistake(path, "a path that begins with a slash"))
+            (index, Mistake(path, "a path that begins with a slash, and is more than that"))
             for index, path in enumerate(settings.cors_exclude)
-            if not path.startswith("/") or path == "/"
+            if not path.startswith("/") or not path.strip("/")
         ],
     )
     hsts = None

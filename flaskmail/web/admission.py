@@ -63,10 +63,11 @@ def install(target: Flask | Blueprint, server: Server) -> tuple[Callable[..., An
         return problems.refused(error, basic, metadata)
 
     def missed(error: HTTPException) -> Response:
-        try:
-            spend_unproven(request.environ)
-        except RequestError as limited:
-            return refused(limited)
+        if accesslog.ACCOUNT not in request.environ:
+            try:
+                spend_unproven(request.environ)
+            except RequestError as limited:
+                return refused(limited)
         return problems.routing_failed(error)
 
     target.before_request(begin)

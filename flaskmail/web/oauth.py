@@ -127,7 +127,8 @@ def secret(members: Mapping[str, Any], status: int = 200) -> Response:
 
 def refused(error: OAuthError) -> Response:
     """The response for an OAuthError (RFC 6749 section 5.2)."""
-    log.info("refused at %s: %s", request.path, error.error)
+    # No colon behind the path: what looks like "token: …" is taken out of the log.
+    log.info("refused with %s at %s", error.error, request.path)
     response = secret(error.wire(), error.status)
     for name, value in error.headers.items():
         response.headers[name] = value

@@ -24,7 +24,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("policy",),
     ("management",),
     ("web",),
-    ("app", "gunicornlog", "gunicornproxy", "gunicornworker"),
+    ("app", "gunicornfaults", "gunicornlog", "gunicornproxy", "gunicornworker"),
     ("gunicornconf", "cli", "testing"),
     ("__main__",),
 ]
@@ -36,10 +36,10 @@ FORBIDDEN = {("delivery", "store"), ("delivery", "datatypes")}
 # Distribution -> the places that may import it.
 OWNERS = {
     "flask": {"policy", "web", "app", "cli", "testing"},
-    "werkzeug": {"policy", "web", "app", "cli", "testing"},
+    "werkzeug": {"policy", "web", "app", "gunicornfaults", "cli", "testing"},
     "jinja2": {"web", "app", "cli", "testing"},
     "click": {"cli", "app"},
-    "gunicorn": {"gunicornconf", "gunicornlog", "gunicornproxy", "gunicornworker"},
+    "gunicorn": {"gunicornconf", "gunicornfaults", "gunicornlog", "gunicornproxy", "gunicornworker"},
     "apsw": {"store", "accounts"},
     "sqlite3": set(),
     "pluggy": {"hookspecs", "plugins"},

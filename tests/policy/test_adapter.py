@@ -105,6 +105,69 @@ class TestEveryResponse:
         answered = ask(app)
         assert (answered.status, answered.all("X-A")) == (500, ["b"])
 
+    @pytest.mark.parametrize("when", ["after the response", "before it"])
+    def test_also_where_no_error_handler_reaches(self, when: str, caplog: pytest.LogCaptureFixture) -> None:
+        app = bare_app()
+        if when == "before it":
+            app.wsgi_app = lambda environ, start_response: 1 // 0  # type: ignore[method-assign, assignment]
+        else:
+
+            @app.teardown_request
+            def broken(error: object) -> None:
+                raise RuntimeError("broken")
+
+        HttpPolicy(app, {"headers": ["X-A: b"], "permissive-cors": True})
+        answered = ask(app)
+        assert (answered.status, answered.all("X-A")) == (500, ["b"])
+        # Nothing of the response that was lost.
+        assert answered.all("Content-Length") == [str(len(answered.body))]
+        assert answered.all("Content-Type") == ["application/problem+json"]
+        assert "failed outside of the application's error handlers" in caplog.text
+        app.testing = True
+        with pytest.raises((RuntimeError, ZeroDivisionError)):
+            ask(app)
+
+    def test_also_one_that_is_written(self) -> None:
+        app = bare_app()
+
+        def middleware(environ: Any, start_response: Any) -> list[bytes]:
+            write = start_response("200 OK", [])
+            write(b"a")
+            write(b"b")
+            return [b"c"]
+
+        app.wsgi_app = middleware  # type: ignore[method-assign, assignment]
+        HttpPolicy(app, {"headers": ["X-A: b"]})
+        written: list[Any] = []
+
+        def start(status: str, headers: Headers) -> Any:
+            written.extend((status, dict(headers)["X-A"]))
+            return written.append
+
+        assert [*app.wsgi_app(environ_of({}, "/seen"), start)] == [b"c"]
+        assert written == ["200 OK", "b", b"a", b"b"]
+
+    def test_also_one_that_starts_late_or_anew(self) -> None:
+        app = bare_app()
+
+        def middleware(environ: Any, start_response: Any) -> Any:
+            if environ["PATH_INFO"] == "/late":
+                start_response("201 Created", [])
+            else:
+                start_response("200 OK", [("X-Lost", "1")])
+                start_response("202 Accepted", [], (None, None, None))
+            yield b"x"
+
+        def eager(environ: Any, start_response: Any) -> Any:
+            pieces = middleware(environ, start_response)
+            return list(pieces) if environ["PATH_INFO"] == "/anew" else pieces
+
+        app.wsgi_app = eager  # type: ignore[method-assign, assignment]
+        HttpPolicy(app, {"headers": ["X-A: b"]})
+        for path, status in (("/late", 201), ("/anew", 202)):
+            answered = ask(app, path)
+            assert (answered.status, answered.all("X-A"), answered.all("X-Lost")) == (status, ["b"], [])
+
     def test_a_413_too(self) -> None:
         app = bare_app()
         app.config["MAX_CONTENT_LENGTH"] = 1

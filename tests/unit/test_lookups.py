@@ -7,9 +7,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from flaskmail import config
+from flaskmail import config, sockets
 from flaskmail.cli import main
 from flaskmail.config import Settings, diff, load, merge
+from flaskmail.config.listening import Listener
 from flaskmail.errors import ConfigError
 from flaskmail.policy import plan
 
@@ -111,6 +112,19 @@ class TestNames:
         lookups, warnings = plan.names(load(write("server.bind = '0.0.0.0:80'"), {}))
         assert lookups["default"]["hostname"] == "box.example.net"
         assert "lookup.default.hostname" in warnings[0]
+
+    def test_the_open_sockets_count_where_there_are_any(self, write, monkeypatch):
+        monkeypatch.setattr("socket.gethostname", lambda: "box.example.net")
+        listeners = {"default": Listener()}
+        try:
+            # As after `gunicorn -b 0.0.0.0:80`, which wins over the settings.
+            for address, hostname in (("0.0.0.0", "box.example.net"), ("::", "box.example.net"), ("::1", "localhost")):
+                sockets.opened([((address, 80), "default"), ("/run/s", "default")], listeners)
+                lookups, warnings = plan.names(load(write("server.bind = '127.0.0.1:80'"), {}))
+                assert lookups["default"]["hostname"] == hostname
+                assert len(warnings) == (hostname != "localhost")
+        finally:
+            sockets.opened([], {})
 
     def test_no_secret_is_readable(self, tmp_path):
         readable = Settings().readable()

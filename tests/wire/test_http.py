@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -167,3 +168,58 @@ def test_trace_is_refused(live: LiveServer) -> None:
 def test_no_traceback_was_logged(live: LiveServer) -> None:
     """Last in this file: all that came before was answered without an error of ours."""
     assert "Traceback" not in live.log()
+
+
+FORM = b"Host: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+        b"Content-Length: 9\r\n\r\nab",
+    ],
+)
+def test_a_garbled_body_is_its_senders_fault(live: LiveServer, body: bytes) -> None:
+    answer = raw(live, b"POST /auth/token HTTP/1.1\r\n" + FORM + body)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    # One answer, as nobody knows where a next request would begin.
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_client_that_breaks_off_is_no_error_of_the_servers(live: LiveServer) -> None:
+    for body in (b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"Content-Length: 9\r\n\r\nab"):
+        with socket.create_connection(("127.0.0.1", live.port)) as connection:
+            connection.sendall(b"POST /auth/token HTTP/1.1\r\n" + FORM + body)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raw(live, b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert "Traceback" not in live.log()
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: one\r\nHost: other\r\n\r\n", 400),
+        (b"GET /" + b"secret" * 1000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: secret\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"secret" * 2000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_is_no_request_is_answered_like_everything_else(live: LiveServer, octets: bytes, status: int) -> None:
+    head, _, body = raw(live, octets).decode("latin-1").partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    lines = head.split("\r\n")
+    for line in (
+        "Server: flaskmail",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+        "Content-Type: application/problem+json",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+    ):
+        assert lines.count(line) == 1, head
+    assert json.loads(body)["status"] == status
+    assert "secret" not in body
