@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flaskmail.accounts.database import Database
+from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.keyfile import read_key
 from flaskmail.oauth.keys import SigningKey, make_key
 
@@ -26,6 +26,8 @@ KEPT = 86400
 """Seconds for which a public key is shown after the last token that it signed is over: clocks and caches differ."""
 
 _NONCE = 12
+
+Execute = Callable[..., list[Row]]
 
 
 class OAuthKeys:
@@ -68,9 +70,28 @@ class OAuthKeys:
             self._opened[id] = SigningKey(id, algorithm, msgspec.json.decode(public, type=dict[str, str]), plain)
         return self._opened[id]
 
-    def _add(self, key: SigningKey, lifetime: int, token_seconds: int) -> SigningKey:
+    def renew(self, algorithms: tuple[str, ...]) -> list[SigningKey]:
+        """New keys in place of all others, which are gone at once: nothing that they signed can be verified any more. For when a
+        private key may have leaked."""
+        keys = [make_key(algorithm) for algorithm in algorithms]
+        with self._lock:
+            now = int(self._clock())
+            with self._database.write() as execute:
+                execute("DELETE FROM oauth_key")
+                for key in keys:
+                    self._insert(execute, key, now)
+            self._opened = {key.id: key for key in keys}
+        return keys
+
+    def _insert(self, execute: Execute, key: SigningKey, now: int) -> None:
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + self._cipher().encrypt(nonce, key.private, key.id.encode())
+        execute(
+            "INSERT INTO oauth_key(id, algorithm, public, private, created) VALUES(?,?,?,?,?)",
+            (key.id, key.algorithm, msgspec.json.encode(dict(key.public)).decode(), sealed, now),
+        )
+
+    def _add(self, key: SigningKey, lifetime: int, token_seconds: int) -> SigningKey:
         now = int(self._clock())
         with self._database.write() as execute:
             row = execute(
@@ -84,10 +105,7 @@ class OAuthKeys:
                 return found
             execute("DELETE FROM oauth_key WHERE retired<?", (now - token_seconds - KEPT,))
             execute("UPDATE oauth_key SET retired=? WHERE algorithm=? AND retired IS NULL", (now, key.algorithm))
-            execute(
-                "INSERT INTO oauth_key(id, algorithm, public, private, created) VALUES(?,?,?,?,?)",
-                (key.id, key.algorithm, msgspec.json.encode(dict(key.public)).decode(), sealed, now),
-            )
+            self._insert(execute, key, now)
         self._opened[key.id] = key
         return key
 

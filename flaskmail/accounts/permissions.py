@@ -53,6 +53,7 @@ _SERVER = MappingProxyType(
         "oauth-client-get": "See OAuth clients.",
         "oauth-client-list": "List OAuth clients.",
         "oauth-client-update": "Change OAuth clients.",
+        "oauth-key-renew": "Replace the keys that sign ID tokens.",
         "plugin-list": "List plugins and their errors.",
         "policy-explain": "Ask why the HTTP policy decides as it does.",
         "purge-account": "Forget what accounts need no longer remember of what was destroyed.",

@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": ("logs:logs", "Search the log, or follow it."),
     "me": ("me:me", "Your own password and second factor."),
     "oauth-client": ("oauth:oauth_client", "Applications that may ask people for access."),
+    "oauth-key": ("oauth:oauth_key", "The keys that sign ID tokens."),
     "permission": ("permission:permission", "What can be granted: permissions, roles, scopes."),
     "plugins": ("plugins:plugins", "Show the plugins and their hooks, in order."),
     "policy": ("policy:policy", "What the HTTP policy does with a request, and why."),

@@ -1,4 +1,4 @@
-"""``flaskmail oauth-client``: the applications that may ask people for access."""
+"""``flaskmail oauth-client`` and ``oauth-key``: applications that may ask people for access, and what signs their ID tokens."""
 
 from __future__ import annotations
 
@@ -179,6 +179,29 @@ def delete(id: str, machine: bool) -> None:
             write_json(gone)
         else:
             click.echo(f"Removed the application {id}.")
+
+
+@click.group(cls=Group, name="oauth-key", short_help="The keys that sign ID tokens.")
+def oauth_key() -> None:
+    """The keys that sign ID tokens (OpenID Connect). They are renewed by their age; nothing has to be done for that."""
+
+
+@oauth_key.command()
+@as_json
+def renew(machine: bool) -> None:
+    """Replace the keys at once, because one of them may have leaked.
+
+    ID tokens that the old keys signed are worth nothing then. Access and refresh tokens go on.
+
+    Example: flaskmail oauth-key renew
+    """
+    with operations() as manager:
+        made = manager.call("POST", "/oauth/key")
+        if machine:
+            write_json(made)
+        else:
+            click.echo("Applications find the new keys at /auth/jwks.json.")
+            write_table(["algorithm", "kid"], [[key["algorithm"], key["id"]] for key in made["keys"]])
 
 
 def _told(made: dict[str, Any]) -> None:

@@ -49,6 +49,7 @@ REACHED: Mapping[str, str] = MappingProxyType(
         "oauth.client.get": "oauth-client show",
         "oauth.client.update": "oauth-client set",
         "oauth.client.delete": "oauth-client delete",
+        "oauth.key.renew": "oauth-key renew",
         "plugin.list": "plugins",
         "store.verify": "verify",
         "store.backup": "backup",

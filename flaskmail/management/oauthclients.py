@@ -47,6 +47,19 @@ Scopes = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(min_length=1
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,100}$", description="By default a random one.")]
 
 
+class KeyInfo(Struct):
+    """The public half of a key for ID tokens, by the id that it has at /auth/jwks.json."""
+
+    id: str
+    algorithm: str
+
+
+class RenewedKeys(Struct):
+    """The keys that sign from now on."""
+
+    keys: list[KeyInfo]
+
+
 class ClientInfo(Struct, rename="camel"):
     """A client. scopes: what it may ask for, null for anything; dynamic: it registered itself; created, used: UTCDates."""
 
@@ -289,3 +302,21 @@ def delete(call: Call, id: str) -> None:
     """Remove an OAuth client, with everything that people allowed it; its tokens end at once."""
     _everywhere(call)
     call.server.directory.oauth_clients.delete(id)
+
+
+@resource.operation(
+    "POST",
+    "/oauth/key",
+    "oauth.key.renew",
+    permissions=("oauth-key-renew",),
+    answer=RenewedKeys,
+)
+def renew_keys(call: Call) -> RenewedKeys:
+    """Replace the keys that sign ID tokens, because one of them may have leaked.
+
+    The old keys are gone at once, and ID tokens that they signed are worth nothing; access and refresh tokens go on. Applications
+    that remember the old keys believe in them a while longer, 15 minutes if they heed what they were told. Without a leak
+    nothing has to be done: keys are renewed by their age."""
+    _everywhere(call)
+    made = call.server.directory.oauth_keys.renew(call.server.oauth.offer.id_token_algs)
+    return RenewedKeys([KeyInfo(key.id, key.algorithm) for key in made])

@@ -124,6 +124,7 @@ CELLS: dict[str, Callable[[str], list[Cell]]] = {
     "oauth.client.get": wide(values={"id": "tv"}, everywhere=True),
     "oauth.client.update": wide(values={"id": "tv"}, body={"name": "changed"}, everywhere=True),
     "oauth.client.delete": wide(values={"id": "tv"}, everywhere=True),
+    "oauth.key.renew": wide(everywhere=True),
     "plugin.list": wide(),
     "store.verify": wide(everywhere=True),
     "store.backup": wide(everywhere=True),

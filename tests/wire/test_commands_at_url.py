@@ -167,6 +167,7 @@ backup
 job list --json
 verify --repair --json
 purge in-memory
+oauth-key renew
 verify nobody@example.org
 purge blob john@example.org
 domain show example.org

@@ -559,6 +559,18 @@ def test_keys_rotate_and_are_shown_until_what_they_signed_is_over(keys, clock):
     assert [one["kid"] for one in keys.public(("ES256",), 10**6, 900)] == [second.id]
 
 
+def test_a_key_that_leaked_is_gone_in_every_process(keys, timed, tmp_path, clock):
+    other = OAuthKeys(timed._database, tmp_path / "data", clock=clock)
+    clock.now += 5
+    old = {other.signing(algorithm, 1000, 900).id for algorithm in ("RS256", "ES256")}
+    new = keys.renew(("RS256", "ES256"))
+    assert {one.algorithm for one in new} == {"RS256", "ES256"}
+    for one in (keys, other):
+        assert one.signing("ES256", 1000, 900).id == new[1].id
+        assert {key["kid"] for key in one.public(("RS256", "ES256"), 1000, 900)} == {key.id for key in new}
+    assert not old & {key.id for key in new}
+
+
 def test_another_process_signs_with_the_same_key(keys, timed, tmp_path, clock):
     first = keys.signing("ES256", 1000, 900)
     assert OAuthKeys(timed._database, tmp_path / "data", clock=clock).signing("ES256", 1000, 900) == first

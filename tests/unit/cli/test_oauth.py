@@ -32,6 +32,14 @@ def test_an_application_is_registered_shown_and_removed(flaskmail: Command, told
     assert told("oauth-client", "list") == []
 
 
+def test_keys_are_replaced(flaskmail: Command, told: Callable[..., Any]) -> None:
+    first = told("oauth-key", "renew")["keys"]
+    assert [key["algorithm"] for key in first] == ["RS256", "ES256"]
+    shown = flaskmail("oauth-key", "renew").stdout
+    assert "RS256" in shown
+    assert not [key for key in first if key["id"] in shown]
+
+
 def test_one_without_a_redirect_uri_runs_on_devices(flaskmail: Command, told: Callable[..., Any]) -> None:
     made = told("oauth-client", "create", "TV", "--scope", "offline_access", "--scope", "urn:ietf:params:jmap:mail")
     assert made["secret"] is None
