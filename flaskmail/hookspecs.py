@@ -271,6 +271,10 @@ def authenticate(server: Any, request: Any, credentials: Credentials) -> Any:
     Authorization header. None: no opinion; the built-in ``credentials`` checks Basic and Bearer. A RequestError is
     answered as it stands.
 
+    The sign-in page asks too, with what was typed as Basic credentials and a request that brings nothing else; then the
+    second factor is asked for as ever. With Basic itself, the password of an account with a second factor lets nobody in.
+    So answer None, not ``Denied``, to a password that you do not know: it may be an app password.
+
     Provisional since 0.1.
     """
 

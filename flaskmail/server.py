@@ -6,12 +6,14 @@ import logging
 import os
 import signal
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import Literal
 
-from flaskmail.accounts.authentication import parse_basic
+from flaskmail.accounts.authentication import WRONG, parse_basic
 from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.drafts import Draft, checked
@@ -19,7 +21,7 @@ from flaskmail.accounts.entries import Entry
 from flaskmail.accounts.faults import DirectoryError, NameTaken
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.passwords import make_password
-from flaskmail.accounts.principals import Principal, new_account_id
+from flaskmail.accounts.principals import Principal, Secret, new_account_id
 from flaskmail.config import Settings
 from flaskmail.config.loading import CHECKS, Check
 from flaskmail.errors import FlaskmailError, Problem, RequestError, StoreError
@@ -259,14 +261,55 @@ class Server:
             if authorization and self.is_observed:
                 self.tell("authentication.failed", **self._attempt(authorization, address, error.status))
             raise
-        if isinstance(found, Principal) and not found.disabled:
+        if isinstance(found, Principal) and not found.disabled and not self._is_half(credentials, found):
             return found
         if self.is_observed:
             self.tell("authentication.failed", **self._attempt(authorization or "", address, 401))
         if not isinstance(found, (Principal, Denied)):
             log.error("a plugin answered authenticate with %s, no Principal", type(found).__name__)
             raise RequestError(503, "Credentials cannot be checked now.", headers={"Retry-After": "5"})
-        raise RequestError(401, (isinstance(found, Denied) and found.detail) or "The credentials are wrong.")
+        raise RequestError(401, (isinstance(found, Denied) and found.detail) or WRONG)
+
+    def _is_half(self, credentials: Credentials, found: Principal) -> bool:
+        """Whether this is the password of an account that has a second factor, wherever the password is kept."""
+        if credentials.scheme != "basic" or found.grant.kind != "password":
+            return False
+        return self.directory.second_factors.has_second_factor(found.id)
+
+    def sign_in(
+        self, name: str, password: str, address: str, request: Callable[[str], object] | None = None
+    ) -> Secret | None:
+        """Whose name and password these are, typed into a page of ours: as plugins say, and then
+        :meth:`flaskmail.accounts.signingin.SignIn.password`, whose answer and errors these are. Throttled as a whole.
+
+        request: makes the request for plugins, of the value of its Authorization header. RequestError 503 when a plugin
+        fails."""
+        self.refresh()
+        asked = self._parts.authenticate_elsewhere
+        if asked is None:
+            return self.directory.sign_in.password(name, password, address)
+
+        def elsewhere(name: str, password: str) -> Principal | Literal[False] | None:
+            if ":" in name:
+                # RFC 7617 section 2: it would end the name, and the tries would be counted as somebody else's.
+                return None
+            authorization = f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"
+            brought = None if request is None else request(authorization)
+            try:
+                found = asked(self, brought, Credentials(authorization, address))
+            except HookFailed:
+                raise RequestError(503, "Passwords cannot be checked now.", headers={"Retry-After": "5"}) from None
+            except RequestError as error:
+                if error.status == 401:
+                    return False
+                raise
+            if found is None:
+                return None
+            # What was made for programs, or for a part of the account, lets nobody in here.
+            whole = isinstance(found, Principal) and found.grant.kind in ("password", "plugin")
+            return found if whole and found.grant.scopes is None else False
+
+        return self.directory.sign_in.password(name, password, address, elsewhere)
 
     def _attempt(self, authorization: str, address: str, status: int) -> dict[str, object]:
         credentials = Credentials(authorization, address)
@@ -374,10 +417,14 @@ class Server:
         """Removes a principal of any type, with all its mail; its credentials end first. Raises as
         :meth:`flaskmail.accounts.entries.Entries.delete`."""
         entry = self.directory.entries.delete(name, access)
+        self.remove_mail(entry)
+        return entry
+
+    def remove_mail(self, entry: Entry) -> None:
+        """Removes the mail, where there was any, of a principal that is deleted."""
         if entry.principal.has_mail:
             self.store.delete_account(entry.id)
             self.tell("account.deleted", account=entry.principal.name, id=entry.id)
-        return entry
 
     @contextmanager
     def _mail_for(self, name: str, quota: int | None, wanted: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from flaskmail.accounts.faults import BadPassword
 from flaskmail.accounts.passwords import MAX_BYTES, Passwords, prepare
@@ -32,9 +33,16 @@ class SignIn:
     ) -> None:
         self._principals, self._passwords, self._throttle, self._admit = principals, passwords, throttle, admit
 
-    def password(self, name: str, password: str, address: str) -> Secret | None:
+    def password(
+        self,
+        name: str,
+        password: str,
+        address: str,
+        elsewhere: Callable[[str, str], Principal | Literal[False] | None] | None = None,
+    ) -> Secret | None:
         """The account's, as it was when the password was looked at; None when name or password is wrong or the account is
-        disabled. address: the client's, "" when not known.
+        disabled. address: the client's, "" when not known; elsewhere: asked first, with name and password: whose they are, False
+        when they are wrong, None when only the password that is stored here counts.
 
         Raises RequestError: 400 for a password that is too long; 429 with Retry-After after too many wrong ones; 503 when too
         many are being checked; 403 when the account may not sign in."""
@@ -45,9 +53,16 @@ class SignIn:
             if len(password.encode("utf-8", "surrogatepass")) > MAX_BYTES:
                 raise RequestError(400, f"The password is longer than {MAX_BYTES} octets.") from None
             octets = b""
-        self._refuse_for(self._throttle.waiting(address, name))
-        with self._passwords.turn():
+        if elsewhere is not None:
             self._refuse_for(self._throttle.enter(address, name))
+            found = elsewhere(name, password)
+            if found is not None:
+                return self._found(found, name, address)
+        else:
+            self._refuse_for(self._throttle.waiting(address, name))
+        with self._passwords.turn():
+            if elsewhere is None:
+                self._refuse_for(self._throttle.enter(address, name))
             secret = self._principals.secret(name)
             right = self._passwords.verify(None if secret is None else secret.password, octets)
             if secret is not None and right and not secret.principal.disabled:
@@ -60,8 +75,18 @@ class SignIn:
             log.warning("refused a password for %s from %s", name, ascii(address))
         return None
 
+    def _found(self, found: Principal | Literal[False], name: str, address: str) -> Secret | None:
+        secret = self._principals.secret_of(found.id) if found else self._principals.secret(name)
+        if found and secret is not None and not secret.principal.disabled:
+            self._throttle.succeeded(address, name)
+            self._admit(secret.principal)
+            return secret
+        if secret is not None:
+            log.warning("refused a password for %s from %s", secret.principal.name, ascii(address))
+        return None
+
     def again(self, principal: Principal, password: str, address: str) -> Secret | None:
-        """The same for somebody who is signed in already and confirms something by the password."""
+        """The same for somebody who is signed in already and confirms something by the password that is stored here."""
         return self.password(principal.name, password, address)
 
     def guess(self, what: str, principal: Principal, address: str) -> None:

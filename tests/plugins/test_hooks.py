@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from flask import Blueprint, request
+from visiting import Person
 
+from flaskmail.accounts.grants import Grant
+from flaskmail.accounts.totp import code_at
 from flaskmail.cli import main
 from flaskmail.errors import ConfigError, RequestError
 from flaskmail.hookspecs import Credentials, Denied, Event, hookimpl
 from flaskmail.jmap.method import Method
-from flaskmail.testing import MadeServer, basic, make_server
+from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
 
 HELLO = "https://example.com/jmap/hello"
 CORE = "urn:ietf:params:jmap:core"
@@ -64,6 +70,98 @@ def test_hook_authenticate_never_fails_open(ticket: str) -> None:
         refused = get(made, "/jmap/session", X_Ticket=ticket, Authorization=basic("alice@example.org"))
         assert (refused.status, refused.json()["detail"]) == (503, "Credentials cannot be checked now.")
         assert list(made.server.plugins.failures.values()) == [1]
+
+
+class PasswordsElsewhere:
+    """Knows alice by a password that is stored nowhere here, and lets in whoever brings a header."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    @hookimpl
+    def authenticate(self, server: Any, request: Any, credentials: Credentials) -> Any:
+        self.asked.append(dict(request.headers))
+        if request.headers.get("X-Remote-User"):
+            return server.directory.principals.get(request.headers["X-Remote-User"])
+        if credentials.scheme != "basic":
+            return None
+        name, password = request.authorization.username, request.authorization.password
+        if password == "locked":
+            return Denied("locked")
+        if password == "later":
+            raise RequestError(429, "Later.", headers={"Retry-After": "7"})
+        if password == "broken":
+            raise RuntimeError("no connection")
+        alice = server.directory.principals.get("alice@example.org")
+        if password == "a part":
+            return replace(alice, grant=Grant("password", scopes=frozenset({"urn:ietf:params:jmap:mail"})))
+        return alice if (name, password) == ("alice@example.org", "kept elsewhere") else None
+
+
+def test_hook_authenticate_lets_people_in() -> None:
+    plugin = PasswordsElsewhere()
+    with make_server(plugins=[plugin], config="[authentication]\nfail-rate = '7/1h'\n") as made:
+        for name in ("alice@example.org", "bob@example.org"):
+            made.server.create_account(name, PASSWORD)
+
+        def person(name: str = "alice@example.org", password: str = "kept elsewhere", **headers: str) -> Person:
+            found = Person(made.app.test_client(), **headers)
+            found.sign_in(name, password)
+            return found
+
+        for password, status in (
+            ("kept elsewhere", 303),
+            (PASSWORD, 303),
+            ("wrong", 422),
+            ("locked", 422),
+            ("a part", 422),
+            ("later", 429),
+            ("broken", 503),
+        ):
+            assert person(password=password).page.status_code == status, password
+        assert person("bob@example.org").page.status_code == 422
+        # What the browser or a proxy sends along proves nothing here, and is not shown.
+        assert person("bob@example.org", "wrong", **{"X-Remote-User": "bob@example.org"}).page.status_code == 422
+        assert "X-Remote-User" not in plugin.asked[-1]
+        assert "Cookie" not in plugin.asked[-1]
+        # Whoever is signed in confirms to be the same.
+        bob = person("bob@example.org", PASSWORD)
+        bob.get("/login?again=1")
+        assert bob.send("/login", password="kept elsewhere").status_code == 422
+        # Wrong ones fill the buckets as ever, and a colon leads to no other.
+        for _ in range(9):
+            waits = person("bob@example.org", "wrong").page
+        assert waits.status_code == 429
+        asked = len(plugin.asked)
+        assert person("bob@example.org:a", "b").page.status_code in (422, 429)
+        assert len(plugin.asked) == asked
+
+
+def test_hook_authenticate_leaves_the_second_factor_alone() -> None:
+    with make_server(plugins=[PasswordsElsewhere()]) as made:
+        made.server.create_account("alice@example.org", PASSWORD)
+        alice = Person(made.app.test_client())
+        alice.sign_in("alice@example.org", "kept elsewhere")
+        known = basic("alice@example.org", "kept elsewhere")
+        assert get(made, "/jmap/session", Authorization=known).status == 200
+        factors, principal = (
+            made.server.directory.second_factors,
+            made.server.directory.principals.get("alice@example.org"),
+        )
+        factors.enrol(principal)
+        secret = base64.b32decode(factors.enrolment(principal, "x").secret)
+        step = int(time.time()) // 30
+        factors.confirm(principal, code_at(secret, step))
+        assert get(made, "/jmap/session", Authorization=known).status == 401
+        alice.get("/account/second-factor")
+        refused = alice.send("/account/second-factor/remove", password="kept elsewhere", code="000000")
+        assert "code-error" in refused.text
+        assert "password-error" not in refused.text
+        again = Person(made.app.test_client())
+        again.sign_in("alice@example.org", "kept elsewhere")
+        again.follow()
+        assert "six digits" in again.page.text
+        assert again.get("/account").status_code == 303
 
 
 class Judges:

@@ -123,7 +123,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if not server.directory.second_factors.has_second_factor(session.principal.id):
             return go(PATH)
         try:
-            secret = server.directory.sign_in.again(session.principal, form.get("password", ""), now.address)
+            secret = now.check(session.principal.name, form.get("password", ""))
         except RequestError as error:
             if error.status != 429:
                 raise

@@ -84,7 +84,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if not name.strip() or not form.get("password"):
             return _form(now, target, 422, name=name, error="Enter your user name and your password.")
         try:
-            secret = server.directory.sign_in.password(name, form["password"], now.address)
+            secret = now.check(name, form["password"])
         except RequestError as error:
             if error.status != 429:
                 raise

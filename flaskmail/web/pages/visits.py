@@ -11,6 +11,7 @@ from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from flask import Blueprint, Response, g, request
+from werkzeug.wrappers import Request
 
 from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.principals import Principal, Secret
@@ -20,6 +21,7 @@ from flaskmail.decisions.pages import cross_site, form_token
 from flaskmail.errors import FlaskmailError, RequestError
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY
+from flaskmail.policy.hooks import request_of
 from flaskmail.server import Server
 from flaskmail.web import accesslog
 from flaskmail.web.admission import announced_length, base_url, cut_short, drop, spend_unproven
@@ -27,6 +29,18 @@ from flaskmail.web.admission import announced_length, base_url, cut_short, drop,
 MOST_OCTETS = 64 * 1024
 """Of a form: passwords, codes and an authorization request fit many times."""
 MOST_FIELDS = 100
+_PLAIN = (
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "HTTP_HOST",
+    "HTTP_USER_AGENT",
+    "wsgi.url_scheme",
+)
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -103,6 +117,13 @@ class Visit:
             raise Elsewhere(f"/login?again=1&next={quote(at, safe='/')}")
         return session
 
+    def check(self, name: str, password: str) -> Secret | None:
+        """Whose name and password these are; of whoever is signed in, that they are the same one's. As ``Server.sign_in``."""
+        secret = self.server.sign_in(name, password, self.address, typed)
+        if secret is not None and self.principal is not None and secret.principal.id != self.principal.id:
+            return None
+        return secret
+
     def begin(self, secret: Secret, amr: tuple[str, ...], *, pending: bool = False) -> WebSession:
         """A session under a new cookie; the browser's present one ends. Raises RequestError 403 when the password that was
         checked has been changed since."""
@@ -165,6 +186,13 @@ class Visit:
             f"{parts.scheme}://{parts.netloc}".lower(),
             f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}".lower(),
         )
+
+
+def typed(authorization: str) -> Request:
+    """The request for plugins that check a password: it brings this Authorization, as if the form had been that, and nothing else
+    that the browser or a proxy sends along and could be taken for a proof."""
+    environ = {name: request.environ[name] for name in _PLAIN if name in request.environ}
+    return request_of(environ | {"QUERY_STRING": "", "HTTP_AUTHORIZATION": authorization})
 
 
 def read_form(limit: int) -> bytes:
