@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -106,15 +106,20 @@ class Domains:
 
     def delete(self, name: str) -> Domain:
         """Removes the domain with its DKIM keys. Raises BadName or UnknownName, or InUse while it has accounts."""
-        domain = self.get(name)
-        try:
-            with self._database.write() as execute:
-                execute("DELETE FROM domain WHERE name=?", (domain.name,))
-        except apsw.ConstraintError:
-            held = (
-                f"{domain.accounts} account{'s' * (domain.accounts != 1)}"
-                if domain.accounts
-                else "addresses of other domains' accounts"
-            )
-            raise InUse(f"the domain {domain.name!r} still has {held}: delete them first") from None
-        return domain
+        return self.delete_all([name])[0]
+
+    def delete_all(self, names: Iterable[str]) -> list[Domain]:
+        """As ``delete`` for all of these, or for none of them."""
+        domains = [self.get(name) for name in names]
+        with self._database.write() as execute:
+            for domain in domains:
+                try:
+                    execute("DELETE FROM domain WHERE name=?", (domain.name,))
+                except apsw.ConstraintError:
+                    held = (
+                        f"{domain.accounts} account{'s' * (domain.accounts != 1)}"
+                        if domain.accounts
+                        else "addresses of other domains' accounts"
+                    )
+                    raise InUse(f"the domain {domain.name!r} still has {held}: delete them first") from None
+        return domains

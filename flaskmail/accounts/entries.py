@@ -187,18 +187,31 @@ class Entries:
             entry = _found(execute, name, access)
             if type is not None and type != entry.draft.type:
                 raise UnknownName(type, name, ())
+            self._remove(execute, [entry], access)
+        return entry
+
+    def delete_all(self, ids: Iterable[str], access: Access) -> list[Entry]:
+        """As ``delete`` for every one of these ids that is there, or for none of them; roles go together with those that have
+        them. Raises Exceeds or InUse."""
+        with self._database.write() as execute:
+            rows = [row for id in ids for row in execute(_IDENTIFIED, (id, access.domain))]
+            entries = _entries(execute, rows, access.domain)
+            self._remove(execute, entries, access)
+        return entries
+
+    def _remove(self, execute: Execute, entries: Sequence[Entry], access: Access) -> None:
+        going = {entry.id for entry in entries}
+        for entry in entries:
             if entry.principal.admin:
                 raise InUse(f"{ADMIN!r} cannot be deleted, only disabled")
             self._judge(execute, entry.id, attainable_by(execute, entry.id), access)
-            if entry.draft.type == "role":
-                users = execute(_HAVING, (entry.id,))
-                if users:
-                    first = users[0][1]
-                    raise InUse(
-                        f"{len(users)} have the role {entry.draft.name!r}, {first!r} among them: take it away first"
-                    )
-            execute("DELETE FROM principal WHERE id=?", (entry.id,))
-        return entry
+            users = [name for id, name in execute(_HAVING, (entry.id,)) if id not in going]
+            if users:
+                raise InUse(
+                    f"{len(users)} have the role {entry.draft.name!r}, {users[0]!r} among them: take it away first"
+                )
+        for id in going:
+            execute("DELETE FROM principal WHERE id=?", (id,))
 
     def _judge(self, execute: Execute, id: str, before: frozenset[str], access: Access) -> None:
         lacking = beyond(access, before, attainable_by(execute, id))

@@ -242,21 +242,33 @@ def create(call: Call, body: NewPrincipal) -> str | MadeKey:
     permissions=_any("delete"),
     query=BulkQuery,
     answer=int,
-    refuses={409: "One of them is in use, or is yourself; those before it are deleted already."},
+    refuses={
+        409: "One of them is in use, or yourself: nothing is deleted.",
+        403: "A permission is missing, or one of them has more permissions than you: nothing is deleted.",
+    },
 )
 def delete_all(call: Call, query: BulkQuery) -> int:
-    """Delete all principals of a type that a filter finds, with their mail; how many they were."""
+    """Delete all principals of a type that a filter finds, with their mail, or none of them; how many they were."""
     call.require(named(query.type, "delete"))
     directory = call.server.directory
+    call.changed = {"type": query.type, "filter": query.filter}
     if query.type == "domain":
         names = [one.name for one in directory.domains.page(query.filter, within=call.access.domain)[0]]
-    else:
-        found, _ = directory.entries.page(call.access, (query.type,), query.filter)
-        names = [one.id for one in found if not one.principal.admin]
-    for name in names:
-        delete(call, name)
-    call.changed = {"deleted": names}
-    return len(names)
+        for name in names:
+            _allow(call, "domain", "delete", name)
+        directory.domains.delete_all(names)
+        call.changed["deleted"] = names
+        return len(names)
+    found, _ = directory.entries.page(call.access, (query.type,), query.filter)
+    found = [one for one in found if not one.principal.admin]
+    for one in found:
+        _allow(call, query.type, "delete", one.draft.name)
+        _spare(call, one.id)
+    gone = directory.entries.delete_all([one.id for one in found], call.access)
+    call.changed["deleted"] = [one.draft.name for one in gone]
+    for one in gone:
+        call.server.remove_mail(one)
+    return len(gone)
 
 
 @resource.operation("GET", "/principal/{name}", "principal.get", permissions=_any("get"), answer=PrincipalInfo)
@@ -331,13 +343,17 @@ def delete(call: Call, name: str) -> None:
         _allow(call, "domain", "delete", found.name)
         return domains.delete(call, found.name)
     _allow(call, found.draft.type, "delete", found.draft.name)
-    if found.id == call.principal.id:
-        raise conflict("Nobody deletes himself: somebody else has to do that.")
+    _spare(call, found.id)
     call.server.delete_principal(found.id, call.access)
     return None
 
 
 # ----
+def _spare(call: Call, id: str) -> None:
+    if id == call.principal.id:
+        raise conflict("Nobody deletes himself: somebody else has to do that.")
+
+
 def _find(call: Call, name: str) -> Entry | Domain:
     try:
         return call.server.directory.entries.find(name, call.access)

@@ -294,6 +294,27 @@ def test_a_bulk_is_deleted_when_that_is_confirmed(root: Manager) -> None:
     refused(root("DELETE", "/principal/admin"), 409)
 
 
+def test_a_bulk_is_deleted_whole_or_not_at_all(root: Manager) -> None:
+    chief = person(root, f"m-chief@{HERE}", "domain-admin")
+    person(root, f"a-temp@{HERE}")
+    person(root, f"z-temp@{HERE}", "admin")
+    refused(chief("DELETE", "/principal", type="individual", filter="-temp", confirm="true"), 403)
+    root("DELETE", f"/principal/z-temp@{HERE}").data  # noqa: B018 - asserts
+    refused(chief("DELETE", "/principal", type="individual", confirm="true"), 409)
+    assert root("GET", "/principal", types="individual").data["total"] == 3
+    root("POST", "/principal", {"type": "domain", "name": "an-empty.example"}).data  # noqa: B018
+    refused(root("DELETE", "/principal", type="domain", confirm="true"), 409)
+    assert root("GET", "/principal/an-empty.example").status == 200
+    # A role that another one has goes with it, and not without it.
+    for role in ({"name": "temp-inner"}, {"name": "temp-outer", "roles": ["temp-inner"]}):
+        chief("POST", "/principal", {"type": "role", **role}).data  # noqa: B018
+    refused(chief("DELETE", "/principal", type="role", filter="inner", confirm="true"), 409)
+    assert chief("DELETE", "/principal", type="role", filter="temp-", confirm="true").data == 2
+    assert chief("DELETE", "/principal", type="individual", filter="-temp", confirm="true").data == 1
+    told = root("GET", "/audit", operation="principal.delete.all", limit=1).data["items"][0]
+    assert told["change"] == {"type": "individual", "filter": "-temp", "deleted": [f"a-temp@{HERE}"]}
+
+
 def test_nobody_deletes_himself(root: Manager) -> None:
     chief = person(root, f"chief@{HERE}", "domain-admin")
     refused(chief("DELETE", f"/principal/chief@{HERE}"), 409)
