@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from realmail import Mail
 
-from flaskmail.datatypes.mail.creating import MAX_DEPTH, compose
+from flaskmail.datatypes.mail.creating import compose
+from flaskmail.datatypes.mail.creatingparts import MAX_DEPTH
 from flaskmail.jmap.context import Limits
 
 ANN = [{"name": "Ann Lee", "email": "ann@example.com"}]
