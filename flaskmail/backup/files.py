@@ -12,16 +12,16 @@ from secrets import token_hex
 from flaskmail.durable import locked
 
 _YOUNG = 60
+_MARK = ".unfinished-"
 
 
 @contextmanager
 def unfinished(parent: Path, name: str) -> Iterator[Path]:
     """A new folder in ``parent``, for what becomes ``name``; removed at the end unless it was moved to its place. Those of
-    processes that died are removed as well."""
-    prefix = f".{name}.unfinished-"
-    for old in parent.glob(f"{prefix}*"):
+    processes that died are removed as well, whatever was to become of them: a name by the time never comes again."""
+    for old in parent.glob(f".*{_MARK}{'[0-9a-f]' * 16}"):
         _remove_abandoned(old)
-    folder = parent / f"{prefix}{token_hex(8)}"
+    folder = parent / f".{name}{_MARK}{token_hex(8)}"
     folder.mkdir(0o700)
     folder.chmod(0o700)
     try:
