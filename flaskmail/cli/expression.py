@@ -10,8 +10,8 @@ import click
 from flaskmail.cli.common import MISCONFIGURED, REFUSED, as_json, local_command, write_json
 from flaskmail.config import Settings, load
 from flaskmail.errors import ConfigError
-from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Function, Type, compile_expression
-from flaskmail.expressions.types import text_of, type_of
+from flaskmail.expressions import HTTP, HTTP_TYPES, ExpressionError, Function, Refusal, Type, compile_expression
+from flaskmail.expressions.types import integer_of, text_of, type_of
 from flaskmail.policy.plan import functions_at_hand, names
 
 
@@ -86,9 +86,9 @@ def _variables(given: tuple[str, ...]) -> dict[str, Any]:
             found[name].append(text)
         elif type is Type.INTEGER:
             try:
-                found[name] = {"true": 1, "false": 0}[text] if text in ("true", "false") else int(text[:20])
-            except ValueError:
-                raise click.BadParameter(f"{name} is a number, not {text!r}", param_hint="--var") from None
+                found[name] = {"true": 1, "false": 0}[text] if text in ("true", "false") else integer_of(text)
+            except Refusal:
+                raise click.BadParameter(f"{name} is an integer of 64 bits, not {text!r}", param_hint="--var") from None
         else:
             found[name] = text
     return found

@@ -54,6 +54,11 @@ def call(function: Function, node: Call, arguments: Sequence[Code], source: Sour
                 f"{argument.type} for {parameter.name!r} of {function.signature}, which takes {accepted}",
                 node.arguments[index].position,
             )
+        if parameter.check is not None and argument.constant is not None:
+            try:
+                parameter.check(convert(argument.constant))
+            except (Refusal, ValueError) as error:
+                raise source.error(f"{function.name}: {error}", node.arguments[index].position) from None
         converters.append(convert)
     runs = tuple(argument.run for argument in arguments)
     work: Callable[..., Any] = function.call or _same

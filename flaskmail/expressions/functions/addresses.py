@@ -29,9 +29,13 @@ def _is_email(text: str) -> int:
     return int(bool(_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)))
 
 
-def _email_part(text: str, part: str) -> str:
+def _check_part(part: str) -> None:
     if part not in ("local", "domain"):
         raise Refusal(f"{shortened(part)} is no part of an address: 'local' and 'domain' are")
+
+
+def _email_part(text: str, part: str) -> str:
+    _check_part(part)
     local, at, domain = text.rpartition("@")
     return "" if not at else local if part == "local" else domain
 
@@ -71,9 +75,13 @@ def _is_ip_in_cidr(text: str, cidr: str) -> int:
     return int(address is not None and address in network)
 
 
-def _hash(text: str, algorithm: str) -> str:
+def _check_algorithm(algorithm: str) -> None:
     if algorithm not in _ALGORITHMS:
         raise Refusal(f"{shortened(algorithm)} is none of {', '.join(_ALGORITHMS)}")
+
+
+def _hash(text: str, algorithm: str) -> str:
+    _check_algorithm(algorithm)
     return hashlib.new(algorithm, octets(text), usedforsecurity=False).hexdigest()
 
 
@@ -93,7 +101,7 @@ ADDRESSES: tuple[Function, ...] = (
     Function(
         "email_part",
         _email_part,
-        (_TEXT, Parameter("part")),
+        (_TEXT, Parameter("part", check=_check_part)),
         Type.TEXT,
         "What precedes (`'local'`) or follows (`'domain'`) the last `@`; an empty text without one.",
         (("email_part('jane@example.org', 'domain')", "example.org"),),
@@ -125,7 +133,7 @@ ADDRESSES: tuple[Function, ...] = (
     Function(
         "is_ip_in_cidr",
         _is_ip_in_cidr,
-        (Parameter("address"), Parameter("network")),
+        (Parameter("address"), Parameter("network", check=_network)),
         Type.INTEGER,
         "Whether an address is in a network; 0 for what is no address.",
         (("is_ip_in_cidr('192.0.2.9', '192.0.2.0/24')", 1),),
@@ -157,7 +165,7 @@ ADDRESSES: tuple[Function, ...] = (
     Function(
         "hash",
         _hash,
-        (_TEXT, Parameter("algorithm")),
+        (_TEXT, Parameter("algorithm", check=_check_algorithm)),
         Type.TEXT,
         "The hash in lower-case hexadecimal; `md5`, `sha1`, `sha256` or `sha512`.",
         (("hash('abc', 'md5')", "900150983cd24fb0d6963f7d28e17f72"),),

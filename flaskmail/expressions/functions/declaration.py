@@ -12,10 +12,12 @@ from flaskmail.expressions.types import Type, Value
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """name: for the documentation; type: what is accepted. A number is accepted for a text and becomes its digits, a text
-    that spells a number is accepted for a number."""
+    that spells a number is accepted for a number. check: raises ``Refusal`` (or ValueError) for a value with which the function
+    always fails, so that a constant is refused before any request; the function itself still has to refuse all others."""
 
     name: str
     type: Type = Type.TEXT
+    check: Callable[[Any], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,14 @@ from flaskmail.expressions.functions.declaration import Function, Parameter
 from flaskmail.expressions.operators import equal
 from flaskmail.expressions.types import Type, Value, octets, text_of
 
+
+def _check_separator(separator: str) -> None:
+    if not separator:
+        raise Refusal("an empty separator")
+
+
 _TEXT = Parameter("text")
-_SEPARATOR = Parameter("separator")
+_SEPARATOR = Parameter("separator", check=_check_separator)
 _EITHER = Parameter("text or list", Type.ANY)
 _WORDS = re.compile(r"[^\W_]+")
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -54,8 +60,7 @@ def _substring(text: str, start: int, length: int) -> str:
 
 
 def _parts(text: str, separator: str, cuts: int = -1) -> tuple[str, ...]:
-    if not separator:
-        raise Refusal("an empty separator")
+    _check_separator(separator)
     if cuts < -1:
         raise Refusal("less than zero cuts")
     return tuple(text.split(separator, cuts))
@@ -73,8 +78,7 @@ def _split_once(text: str, separator: str) -> tuple[str, ...]:
 
 
 def _rsplit_once(text: str, separator: str) -> tuple[str, ...]:
-    if not separator:
-        raise Refusal("an empty separator")
+    _check_separator(separator)
     parts = tuple(text.rsplit(separator, 1))
     return parts if len(parts) == 2 else ()
 

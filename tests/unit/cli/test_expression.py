@@ -53,3 +53,9 @@ def test_a_plugin_that_does_not_load_is_told_only_where_it_is_needed(folder: Pat
     assert evaluate("1 + 1").stdout == "integer: 2\n"
     done = evaluate("shout('a')")
     assert (done.exit_code, "nothing_of_this_name" in done.stderr) == (2, True)
+
+
+def test_a_number_of_a_variable_is_read_whole() -> None:
+    for text in ("12345678901234567890", "-12345678901234567890", "1_0", " 1", "1.5"):
+        done = evaluate("local_port", "--var", f"local_port={text}")
+        assert (done.exit_code, "an integer of 64 bits" in done.stderr) == (2, True), text
