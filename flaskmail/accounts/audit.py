@@ -73,8 +73,8 @@ class AuditLog:
         change: Any,
         keep: int,
     ) -> int:
-        """Writes down that something is about to be changed, and answers the entry's id. domain: of the actor, None for none;
-        keep: seconds after which entries may go. Raises StoreError: then nothing may be changed."""
+        """Writes down that something is about to be changed, and answers the entry's id. domain: to whose administrators it is
+        told, too, None for none; keep: seconds after which entries may go. Raises StoreError: then nothing may be changed."""
         values = (actor, actor_id, domain, via, address, operation, object, json.dumps(change, ensure_ascii=False))
         with self._database.write() as execute:
             ((id,),) = execute(
@@ -107,7 +107,7 @@ class AuditLog:
     ) -> tuple[list[Entry], int]:
         """(the entries from index ``first`` on, newest first, at most ``count``; how many there are in all).
 
-        text: stands anywhere in the object or the change; since, before: seconds since 1970; within: the domain of the actors,
+        text: stands anywhere in the object or the change; since, before: seconds since 1970; within: the domain in which the actors act,
         None for all of them."""
         wanted = (text, actor, operation, since, before, within)
         total = self._database.row(_COUNT, wanted)

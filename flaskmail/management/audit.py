@@ -32,6 +32,9 @@ def _without_secrets(value: Any) -> Any:
         # {"action": "set", "field": "secrets", "value": …} names in one member what is in another.
         named = value.get("field", value.get("type"))
         hidden = {"value"} if isinstance(named, str) and _SECRET.search(named) else set()
+        if isinstance(value.get("prefix"), str) and _SECRET.search(value["prefix"]):
+            # The keys of these values are behind the prefix.
+            hidden.add("values")
         return {
             name: "(secret)" if (name in hidden or _SECRET.search(name)) and one is not None else _without_secrets(one)
             for name, one in value.items()
@@ -58,7 +61,8 @@ def kept(operation: Operation, call: Call, path: str, body: Any) -> Iterator[Non
     id = log.begin(
         actor=call.principal.name,
         actor_id=call.principal.id,
-        domain=call.principal.domain,
+        # Whoever reaches every domain is nobody's subject: what he does elsewhere is no matter of those with whom he lives.
+        domain=call.access.domain or None,
         via=f"{grant.kind} {grant.id}".strip(),
         address=call.address,
         operation=operation.name,
@@ -119,7 +123,7 @@ def moment(member: str, text: str | None) -> float | None:
 def entries(call: Call, query: AuditQuery) -> Listing[Entry]:
     """List the changes that were made, newest first.
 
-    Who acts in one domain sees what the people of that domain did. ``status`` is that of the answer: a change with 4xx was
+    Who acts in one domain sees what was done by those who act in that domain alone. ``status`` is that of the answer: a change with 4xx was
     refused, one without a status was cut short."""
     first, last = query.span
     found, total = call.server.directory.audit.find(

@@ -324,6 +324,7 @@ def test_secrets_never_get_into_the_log(made: MadeServer) -> None:
     body = [
         {"action": "set", "field": "secrets", "value": "canary"},
         {"type": "setPassword", "password": "canary"},
+        {"type": "insert", "prefix": "some.secret", "values": [["", "canary"]]},
         {"secrets": ["canary"], "otpUrl": "canary", "nested": [{"apiKey": "canary"}]},
     ]
     assert "canary" not in json.dumps(shown(body))

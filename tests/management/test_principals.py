@@ -260,6 +260,12 @@ def test_two_domains_see_nothing_of_each_other(root: Manager) -> None:
         f"chief@{THERE}",
     }
     refused(by_key("GET", f"/principal/chief@{HERE}"), 404)
+    # Somebody who manages the whole server may live in one of them: what he does is told to those like him.
+    boss = person(root, f"boss@{HERE}", "admin")
+    boss("PATCH", f"/principal/bob@{THERE}", step).data  # noqa: B018 - asserts
+    actors = {one["actor"] for one in here("GET", "/audit").data["items"]}
+    assert actors == {f"chief@{HERE}"}
+    assert boss("GET", "/audit", actor=f"boss@{HERE}").data["total"] == 1
 
 
 def test_nobody_grants_more_than_he_has(root: Manager) -> None:
