@@ -107,8 +107,8 @@ class AuditLog:
     ) -> tuple[list[Entry], int]:
         """(the entries from index ``first`` on, newest first, at most ``count``; how many there are in all).
 
-        text: stands anywhere in the object or the change; since, before: seconds since 1970; within: the domain in which the actors act,
-        None for all of them."""
+        text: stands anywhere in the object or the change; since, before: seconds since 1970; within: to whose
+        administrators they are told, None for all of them."""
         wanted = (text, actor, operation, since, before, within)
         total = self._database.row(_COUNT, wanted)
         rows = self._database.rows(_PAGE, (*wanted, -1 if count is None else count, first))

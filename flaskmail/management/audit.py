@@ -123,8 +123,8 @@ def moment(member: str, text: str | None) -> float | None:
 def entries(call: Call, query: AuditQuery) -> Listing[Entry]:
     """List the changes that were made, newest first.
 
-    Who acts in one domain sees what was done by those who act in that domain alone. ``status`` is that of the answer: a change with 4xx was
-    refused, one without a status was cut short."""
+    Who acts in one domain sees what was done by those who act in that domain alone. ``status`` is that of the answer: a change
+    with 4xx was refused, one without a status was cut short."""
     first, last = query.span
     found, total = call.server.directory.audit.find(
         text=query.filter,
