@@ -11,14 +11,15 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import apsw
 import msgspec
 
 from flaskmail.errors import OverQuota, StoreDamaged, StoreError
 from flaskmail.jmap.conditions import Query, QueryResult
-from flaskmail.jmap.storage import Changes, G, Gathered, Json, Record
+from flaskmail.jmap.storage import Changes, G, Json, Record
+from flaskmail.store.gathering import Gathering
 from flaskmail.store.sqlite import schema
 from flaskmail.store.sqlite.blobs import INSIDE, BlobFiles, Incoming, blob_id
 from flaskmail.store.sqlite.connections import Connection
@@ -62,7 +63,7 @@ class SqliteTxn(SqliteReader):
         # What was read of records and blobs and is bound to be looked at again.
         self._rows_seen: dict[tuple[str, str], Row] = {}
         self._blobs_seen: dict[str, tuple[int, bytes, int, int]] = {}
-        self._gathered: dict[str, Gathered] = {}
+        self._gathering = Gathering()
 
     # ---- reading one's own writes
 
@@ -379,17 +380,11 @@ class SqliteTxn(SqliteReader):
 
     def gather(self, name: str, make: Callable[[], G]) -> G:
         """See Txn."""
-        if name not in self._gathered:
-            self._gathered[name] = make()
-        return cast(G, self._gathered[name])
+        return self._gathering.one(name, make)
 
     def settle(self) -> None:
         """See Txn."""
-        settled = 0
-        # Settling one may make others, which stand at the end.
-        while settled < len(self._gathered):
-            list(self._gathered.values())[settled].settle(self)
-            settled += 1
+        self._gathering.settle(self)
 
     def set_note(self, name: str, value: str | None) -> None:
         """See Txn."""
