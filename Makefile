@@ -6,8 +6,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 RUFF = $(VENV)/bin/python -m ruff
-# What the caller's shell says about settings concerns `make run`; tests bring their own.
-TEST_ENV = env -u FLASKMAIL_CONFIG -u FLASKMAIL_DATA
+# What the caller's shell says about settings concerns `make run`; tests bring their own. They start interpreters by the
+# hundred, which are not to compile every module each time.
+TEST_ENV = env -u FLASKMAIL_CONFIG -u FLASKMAIL_DATA -u PYTHONDONTWRITEBYTECODE
 CODE = flaskmail tests benchmarks plugins docs/examples .ci wsgi.py gunicorn.conf.py
 
 # A virtual environment of ours is made anew when its Python has gone (an upgrade) or the folder has moved.
