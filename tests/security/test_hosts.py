@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from visiting import Person
+from visiting import forms
 
 from flaskmail.oauth.clients import GRANT_TYPES, Client
 from flaskmail.oauth.pkce import challenge_of
@@ -119,14 +119,17 @@ def test_no_answer_of_any_route_holds_it(made: MadeServer, evil: dict[str, str],
 
 @pytest.mark.parametrize("evil", EVIL, ids=lambda one: "+".join(one))
 def test_nor_do_pages_of_who_is_signed_in(made: MadeServer, evil: dict[str, str]) -> None:
-    person = Person(made.app.test_client())
+    client, kind = made.app.test_client(), "application/x-www-form-urlencoded"
     # The cookie goes over https alone, so the browser speaks it.
-    person.client.get("/login", base_url=BASE)
+    [form] = forms(client.get("/login", base_url=BASE).text)
+    sent = form.fields | {"name": "ann@example.org", "password": PASSWORD}
+    client.post("/login", base_url=BASE, data=urlencode(sent), content_type=kind, headers={"Origin": BASE})
     for method, path in routes(made):
         if method == "GET" and path.startswith(("/account", "/authorize", "/device", "/log")):
-            with person.client.open(path, base_url=BASE, headers=evil) as page:
+            with client.open(path, base_url=BASE, headers=evil) as page:
                 text = page.get_data(as_text=True) + repr(list(page.headers))
             assert MARK not in text, path
+    assert "ann@example.org" in client.get("/account", base_url=BASE).text
 
 
 @pytest.mark.parametrize("host", MALFORMED)

@@ -79,6 +79,18 @@ def test_the_table(settings: str) -> None:
                             assert "origin" in " ".join(reply.all("Vary")).lower(), which
 
 
+def test_no_page_is_opened() -> None:
+    with made_with(SETTINGS["open"]) as made:
+        pages = [rule.rule for rule in made.app.url_map.iter_rules() if "-pages." in rule.endpoint]
+        assert set(COOKIE) < set(pages)
+        for page in pages:
+            path = page.replace("<int:since>", "1").replace("<file>", "x")
+            for method in ("GET", "POST", "OPTIONS"):
+                asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}
+                reply = made.send(method, path, asked, b"")
+                assert reply.all("Access-Control-Allow-Origin") == [], (method, page)
+
+
 def test_a_private_network_is_not_opened() -> None:
     with made_with(SETTINGS["open"]) as made:
         asked = {
