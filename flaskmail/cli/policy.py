@@ -194,7 +194,9 @@ def _result(part: Part) -> str:
             return "refused" if result["refused"] else f"to {result['location']}" if result["redirected"] else "none"
         case "access":
             return str(result["status"])
-    return f"{result['limit']}, {result['count']} in {result['seconds']} s" if result["counted"] else "not counted"
+    if result["counted"]:
+        return f"{result['limit']}, {result['count']} in {result['seconds']} s"
+    return "not counted" if part.plugin == "limits" else f"as the plugin {part.plugin} says"
 
 
 def _step_by_step(part: Part) -> Iterator[str]:

@@ -310,7 +310,8 @@ class _Telling:
         behind = "" if account is None else f"; an account has {account.count} requests in {account.seconds} seconds"
         plugin, answered = self.decided("rate_limit", "limits")
         if answered and counted is None:
-            return Part("limits", result, (answered,), (), plugin)
+            refused = self.run.answer if self.run.answered_by == "limits" else None
+            return Part("limits", result, (answered, *([] if refused is None else [_detail(refused)])), (), plugin)
         if counted is not None:
             limit, client = counted
             result |= {"limit": limit.name, "client": client, "count": limit.count, "seconds": limit.seconds}
@@ -350,28 +351,41 @@ class _Telling:
                     return plugin if tuple(pair) in {tuple(one) for one in answer} else ""
         return ""
 
+    def answering(self, hook: str, builtin: str) -> str:
+        """The plugin whose answer to a hook counts; "" when that is the built-in one's, or it failed."""
+        plugin, answer = self.run.decider(hook) or (builtin, None)
+        return "" if plugin == builtin or isinstance(answer, HookFailed) else plugin
+
     def sent(self) -> Iterable[Sent]:
         """The header fields that leave, each with what it comes from."""
         out: Outgoing = self.run.environ[OUTGOING]
         left = list(zip(out.items, out.sources, strict=True))
         own = [] if self.run.answer is None else list(self.run.answer.headers)
+        cors, limits = self.answering("cors_decision", "cors"), self.answering("rate_limit", "limits")
+        refusal = self.answering("refuse_request", "access") if self.run.answered_by == "access" else ""
+        theirs = self.run.decider("refuse_request") if refusal else None
+        given = theirs[1].headers if theirs is not None else ()
         for pair in self.run.headers:
             source = next((one for one in left if one[0] == pair), None)
             key = ""
             plugin = self.added_by(pair)
-            if plugin:
-                yield Sent(*pair, "plugin", plugin=plugin)
-                continue
-            if source is not None:
+            if source is not None and not plugin:
                 left.remove(source)
                 key = source[1]
-            elif pair in own or pair[0] == "Content-Length":
+                # The settings give these only as long as nobody else decides.
+                plugin = cors if key in ("cors-origins", "permissive-cors") else ""
+            elif pair in given:
+                plugin = plugin or refusal
+            elif not plugin and (pair in own or pair[0] == "Content-Length"):
                 yield Sent(*pair, "policy")
                 continue
             elif self.run.answered_by == "cors":
-                key = "permissive-cors" if self.plan.cors.everybody else "cors-origins"
+                key, plugin = "permissive-cors" if self.plan.cors.everybody else "cors-origins", plugin or cors
             else:
-                key = "rate-limit.anonymous"
+                key, plugin = "rate-limit.anonymous", plugin or limits
+            if plugin:
+                yield Sent(*pair, "plugin", plugin=plugin)
+                continue
             setting = self.known.get(SECTION + key)
             yield Sent(*pair, "default") if setting is None else Sent(*pair, setting.key, setting.origin)
 

@@ -252,7 +252,8 @@ class Everything:
     @hookimpl
     def refuse_request(self, request: Any) -> Refusal | None:
         self.fails("access", request.headers.get("X-Ask"))
-        return Refusal(451, "Not here.") if request.headers.get("X-Ask") == "access" else None
+        given = (("X-Refused", "1"),)
+        return Refusal(451, "Not here.", given) if request.headers.get("X-Ask") == "access" else None
 
     @hookimpl
     def rate_limit(self, request: Any) -> RateDecision | None:
@@ -327,6 +328,21 @@ def test_header_fields_of_plugins_come_from_them() -> None:
         if one.name in ("X-Own", "Referrer-Policy")
     }
     assert told == {("X-Own", "1"): ("plugin", "Everything"), ("Referrer-Policy", "same-origin"): ("plugin", "Second")}
+
+
+@pytest.mark.parametrize("settings", [{}, {"permissive-cors": True}, {"cors-origins": ["https://a.example"]}])
+def test_header_fields_of_what_plugins_decide_come_from_them(settings: dict[str, Any]) -> None:
+    def sources(what: str, name: str) -> list[tuple[str, str]]:
+        found = agrees(settings, asking(what), [Everything()])
+        return [(one.source, one.plugin) for one in found.headers if one.name == name]
+
+    plugin = [("plugin", "Everything")]
+    assert sources("cors", "Access-Control-Allow-Origin") == sources("cors", "Vary") == plugin
+    assert sources("access", "X-Refused") == sources("limits", "X-Limit") == sources("limits", "Retry-After") == plugin
+    assert sources("access", "Content-Type") == [("policy", "")]
+    granted = [(f"server.http.{key}", "") for key in settings]
+    assert sources("nothing", "Access-Control-Allow-Origin") == granted
+    assert sources("cors fails", "Access-Control-Allow-Origin") == []
 
 
 def test_nobody_observes_an_explanation() -> None:
