@@ -226,7 +226,7 @@ def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise of_validation(str(error), fields, "the query") from None
+        raise of_validation(str(error), kind, given, "the query") from None
 
 
 def _plain(kind: type[Any]) -> frozenset[str]:
@@ -258,7 +258,7 @@ def read_body(kind: Any, request: Request) -> Any:
             # RFC 8259 section 6: 1.0 is the number that 1 is.
             return msgspec.convert(_whole(value), kind)
     except msgspec.ValidationError as error:
-        raise of_validation(str(error), _names(kind), "the body") from None
+        raise of_validation(str(error), kind, value, "the body") from None
 
 
 def _whole(value: Any) -> Any:
@@ -268,7 +268,3 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _names(kind: Any) -> list[str]:
-    return [one.encode_name for one in msgspec.structs.fields(kind)] if hasattr(kind, "__struct_fields__") else []

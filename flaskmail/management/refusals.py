@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from flaskmail.accounts.drafts import Absent, BadField, Unfit
 from flaskmail.accounts.entries import Exceeds
 from flaskmail.accounts.faults import BadName, BadPassword, DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.errors import ConfigError, RequestError
+from flaskmail.management.expecting import wanted_at
+
+
+def _nearest(name: str, known: Iterable[str]) -> dict[str, Any]:
+    close = difflib.get_close_matches(name[:80], list(known), 1, 0.6)
+    return {"nearest": close[0]} if close else {}
 
 
 def invalid(member: str, expected: str, found: str = "", *, status: int = 400, **more: Any) -> RequestError:
     """A member of the body or a parameter of the query is wrong. member: where, such as ``members[2]``; expected: a sentence."""
     told = f"{member}: {expected}" if not found else f"{member}: found {found}; {expected}"
+    if "nearest" in more:
+        told += f" (did you mean {more['nearest']!r}?)"
     named = {"member": member, "expected": expected}
     return RequestError(status, told, extra=named | more | {"error": "other", "details": told, "reason": None})
 
@@ -103,11 +111,13 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`$", re.DOTALL)
 
 
-def of_validation(
-    message: str, known: Mapping[str, Iterable[str]] | Iterable[str] = (), what: str = ""
-) -> RequestError:
-    """The refusal for a msgspec.ValidationError. known: the names that the whole value may have, for the nearest right one;
-    what: how the value is called when it is wrong itself."""
+_OTHER = re.compile(r"Expected (.*?)(?:, got (.*))?$", re.DOTALL)
+_VALUE = re.compile(r"Invalid (?:enum )?value '(.*)'$", re.DOTALL)
+
+
+def of_validation(message: str, kind: Any, value: Any, what: str = "") -> RequestError:
+    """The refusal for a msgspec.ValidationError. kind: the declared type; value: what was to be one; what: how that is called
+    when it is wrong itself."""
     place = _PLACE.search(message)
     path = "" if place is None else place[1]
     told = message if place is None else message[: place.start()]
@@ -115,10 +125,15 @@ def of_validation(
     unknown, lost = _UNKNOWN.match(told), _MISSING.match(told)
     if unknown is not None:
         name = f"{where}.{unknown[1]}" if where else unknown[1]
-        close = difflib.get_close_matches(unknown[1], list(known), 1, 0.6) if not where else []
-        if close:
-            return invalid(name, f"there is no such member (did you mean {close[0]!r}?)", nearest=close[0])
-        return invalid(name, "there is no such member")
+        return invalid(name, "there is no such member", **_nearest(unknown[1], wanted_at(kind, value, path).names))
+    wrong = _VALUE.match(told)
+    values = [] if wrong is None else wanted_at(kind, value, path).values
+    if wrong is not None and values:
+        wanted = f"one of these is wanted: {', '.join(values)}" if len(values) > 1 else f"{values[0]} is wanted"
+        return invalid(where or what, wanted, repr(wrong[1][:80]), **_nearest(wrong[1], values))
     if lost is not None:
         return missing(f"{where}.{lost[1]}" if where else lost[1])
+    other = _OTHER.match(told)
+    if other is not None:
+        return invalid(where or what, f"{other[1]} is wanted", other[2] or "")
     return invalid(where or what, told[:1].lower() + told[1:])

@@ -14,7 +14,9 @@ from flaskmail.errors import RequestError, StoreError
 from flaskmail.management import api
 from flaskmail.management.dispatch import MAX_BODY, Api, Request, read_body, read_query
 from flaskmail.management.operation import Call, Listing, Members, Paged, Query, Resource
-from flaskmail.management.refusals import conflict
+from flaskmail.management.principalbodies import NewPrincipal, Step
+from flaskmail.management.principals import PrincipalQuery
+from flaskmail.management.refusals import conflict, of_validation
 from flaskmail.testing import MadeServer, basic
 
 EVERYTHING = access(LOCAL, frozenset(PERMISSIONS))
@@ -167,6 +169,35 @@ def test_bodies_that_are_wrong(body: bytes, member: str | None, kind: str) -> No
     assert error.value.status == 400
     assert error.value.extra.get("member") == member
     assert error.value.extra["error"] == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "member", "expected", "nearest"),
+    [
+        (NewPrincipal, {"type": "indvidual"}, "type", "individual, group, list, role, apiKey, domain", "individual"),
+        (NewPrincipal, {"type": "group", "name": "a@b.c", "membrs": []}, "membrs", "no such member", "members"),
+        (NewPrincipal, {"type": "role", "nmae": "x"}, "nmae", "no such member", "name"),
+        (list[Step], [{"action": "set", "field": "emial"}], "[0].field", "emails", "emails"),
+        (list[Step], [{"action": "add", "field": "quota", "value": 1}], "[0].action", "set is wanted", None),
+        (list[Step], [{"action": "additem", "field": "urls"}], "[0].action", "addItem, removeItem, set", "addItem"),
+        (list[Step], [{"action": "set", "field": "quota", "value": "1"}], "[0].value", "`int | null` is wanted", None),
+        (
+            PrincipalQuery,
+            {"types": ["list", "groups"]},
+            "types[1]",
+            "apiKey, domain, group, individual, list, role",
+            "group",
+        ),
+    ],
+)
+def test_what_is_wrong_says_what_is_wanted(kind: Any, body: Any, member: str, expected: str, nearest: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        msgspec.convert(body, kind)
+    error = of_validation(str(wrong.value), kind, body)
+    assert (error.extra["member"], error.extra.get("nearest")) == (member, nearest)
+    assert expected in error.extra["expected"]
+    assert error.extra["expected"] in error.detail
+    assert nearest is None or nearest in error.detail
 
 
 def test_a_body_of_another_type() -> None:
