@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flaskmail.config.listening import GROUPS, Listener
@@ -138,11 +139,39 @@ def unknown_balancers(listeners: Mapping[str, Listener], named: Mapping[str, Net
 
 
 def check(settings: Settings) -> Iterator[Problem]:
-    """What is wrong with the credentials that listeners take; the loader of the settings asks."""
+    """What is wrong with the credentials that listeners take, and with their certificates; the loader of the settings asks."""
     for name, listener in settings.server.listener.items():
         if listener.auth.basic and not settings.authentication.basic:
             key = f"server.listener.{name}.auth.basic"
             yield Problem("settings", key, "true", "authentication.basic = true, with false for the other listeners")
+    # The loader has seen to it that it is the same pair for all.
+    for name, listener in settings.server.listeners().items():
+        tls = listener.tls
+        if tls.certificate is not None and tls.private_key is not None:
+            prefix = f"server.listener.{name}.tls." if name in settings.server.listener else "server.tls."
+            yield from _unfit(tls.certificate, tls.private_key, prefix)
+            return
+
+
+def _unfit(certificate: Path, key: Path, prefix: str) -> Iterator[Problem]:
+    """What makes two files no pair for TLS: without a look at them now, each connection would fail."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # With a passphrase, so that OpenSSL asks nobody at the terminal for one.
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        if b"-----BEGIN CERTIFICATE-----" not in certificate.read_bytes():
+            yield Problem("settings", f"{prefix}certificate", "a file without a certificate", "a certificate in PEM")
+        else:
+            other = error.reason == "KEY_VALUES_MISMATCH"
+            found = "the key of another certificate" if other else "no key that can be used"
+            yield Problem(
+                "settings", f"{prefix}private-key", found, "the key of the certificate, in PEM, without a passphrase"
+            )
+    except OSError as error:
+        yield Problem("settings", f"{prefix}certificate", error.strerror or "an error", "files that can be read")
 
 
 CHECKS.append(check)

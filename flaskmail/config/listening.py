@@ -39,7 +39,7 @@ class Tls:
     private_key: Path | None = setting(
         kinds.optional(kinds.FILE),
         None,
-        "PEM file with the private key of the certificate.",
+        "PEM file with the private key of the certificate, without a passphrase.",
         example='"/etc/flaskmail/key.pem"',
         secret=True,
         live=False,

@@ -5,6 +5,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from certificates import write_pair
+from cryptography.hazmat.primitives import serialization
 
 from flaskmail import sockets
 from flaskmail.config import Settings, declarations, diff, documents, load, merge
@@ -21,8 +23,7 @@ def write(tmp_path):
         (tmp_path / "config.toml").write_text(text)
         return tmp_path / "config.toml"
 
-    for name in ("a.pem", "b.pem"):
-        (tmp_path / name).write_text("")
+    write_pair(tmp_path, "a.pem", "b.pem")
     return written
 
 
@@ -41,6 +42,33 @@ class TestSettings:
         assert name == "default"
         assert listener.bind == ("127.0.0.1:1",)
         assert listener.tls.certificate.name == "a.pem"
+
+    @pytest.mark.parametrize("where", ["server", "server.listener.a"])
+    @pytest.mark.parametrize(
+        ("certificate", "key", "wrong", "said"),
+        [
+            ("a.pem", "other.pem", "private-key", "the key of another certificate"),
+            ("a.pem", "a.pem", "private-key", "no key"),
+            ("a.pem", "empty.pem", "private-key", "no key"),
+            ("a.pem", "locked.pem", "private-key", "without a passphrase"),
+            ("b.pem", "a.pem", "certificate", "a file without a certificate"),
+        ],
+    )
+    def test_files_that_are_no_pair_are_found_at_the_start(self, write, tmp_path, where, certificate, key, wrong, said):
+        write_pair(tmp_path, "another.pem", "other.pem")
+        (tmp_path / "empty.pem").touch()
+        private = serialization.load_pem_private_key((tmp_path / "b.pem").read_bytes(), None)
+        locked = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"passphrase"),
+        )
+        (tmp_path / "locked.pem").write_bytes(locked)
+        text = f'{where}.tls = {{ certificate = "{certificate}", private-key = "{key}" }}\n'
+        text += "server.listener.a.bind = '127.0.0.1:1'" if "listener" in where else ""
+        [(place, problem)] = problems(write(text)).items()
+        assert place == f"{where}.tls.{wrong}"
+        assert said in problem
 
     def test_names_of_balancers_may_be_those_of_plugins(self, write, tmp_path):
         (tmp_path / "named.py").write_text(
