@@ -14,7 +14,7 @@ from flaskmail.server import Server
 from flaskmail.web.pages.account import notice
 from flaskmail.web.pages.frame import page
 from flaskmail.web.pages.recording import ENDED, MADE, recorded
-from flaskmail.web.pages.visits import go, visit
+from flaskmail.web.pages.visits import go, lead, visit
 
 APPLICATIONS, PASSWORDS = "/account/applications", "/account/app-passwords"
 DAYS: Mapping[str, tuple[str, int | None]] = {
@@ -62,6 +62,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             "apppasswords.html",
             status,
             notice=notice(),
+            now=time.time(),
             held=held,
             sentences={
                 token.id: [] if token.scopes is None else server.oauth.sentences(sorted(token.scopes)) for token in held
@@ -103,6 +104,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
             # Shown in the answer itself, as recovery codes are.
             return page("apppassword.html", made=token, secret=secret, ends=ends)
         return listing(422, name=name[:LONGEST_NAME], chosen=scopes, error=told)
+
+    lead(blueprint, f"{PASSWORDS}/remove", PASSWORDS)
 
     @blueprint.post(f"{PASSWORDS}/remove", **plain)
     def remove_app_password() -> Response:

@@ -72,7 +72,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
                 raise
             return waiting(_password_form(429, old=wait_sentence(error)), error)
         if secret is None:
-            return _password_form(422, old="This is not your present password.")
+            return _password_form(422, old="This is not your current password.")
         hashed = server.directory.passwords.hash(chosen)
         with recorded(server, session, AUTH, type="setPassword"):
             server.directory.principals.set_password(session.principal.name, hashed)

@@ -16,7 +16,7 @@ from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, R
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import error_page, page
 from flaskmail.web.pages.recording import MADE, recorded
-from flaskmail.web.pages.visits import Elsewhere, Visit, go, leave_for, read_form, visit
+from flaskmail.web.pages.visits import Elsewhere, Visit, go, lead, leave_for, read_form, visit
 
 PATH = "/authorize"
 LONGEST_QUERY = 3500
@@ -52,7 +52,13 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if isinstance(found, Refused):
             # RFC 6749 section 4.1.2.1: MUST NOT redirect the user-agent to the invalid redirection URI.
             return error_page(found.status, found.description, "This application cannot be let in")
-        return leave_for(found.url) if isinstance(found, RedirectError) else found
+        if isinstance(found, RedirectError):
+            if now.principal is None and not found.silent:
+                # RFC 9700 section 4.11.2: MUST always authenticate the user first. Whoever has registered a client could
+                # else lend our name to any address, by a request that is wrong.
+                raise Elsewhere(f"/login?next={quote(f'{PATH}?{query.decode()}', safe='/')}")
+            return leave_for(found.url)
+        return found
 
     def ask(since: int) -> Response:
         now = visit()
@@ -110,6 +116,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
     def authorize_since(since: int) -> Response:
         # Whoever writes another time into the address could leave out as well what asks for a new sign-in.
         return ask(min(since, int(time.time())))
+
+    lead(blueprint, "/consent", "/account")
 
     @blueprint.post("/consent", **plain)
     def consent() -> Response:

@@ -10,7 +10,7 @@ from flaskmail.oauthservice import Device
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import page, wait_sentence, waiting
 from flaskmail.web.pages.recording import MADE, recorded
-from flaskmail.web.pages.visits import Visit, visit
+from flaskmail.web.pages.visits import Visit, lead, visit
 
 PATH = "/device"
 UNKNOWN = "No device waits with this code. Codes are good for a few minutes only: look at the device again."
@@ -55,6 +55,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
             device=found,
             scopes=server.oauth.sentences(found.scopes),
         )
+
+    lead(blueprint, f"{PATH}/answer", PATH)
 
     @blueprint.post(f"{PATH}/answer", **plain)
     def device_answered() -> Response:

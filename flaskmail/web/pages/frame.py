@@ -36,7 +36,7 @@ _HEADERS = {
 
 _TITLES = {
     400: "This request cannot be understood",
-    403: "This form cannot be accepted",
+    403: "This cannot be done",
     404: "There is nothing here",
     413: "That is too large",
     429: "Too many tries",
@@ -93,6 +93,7 @@ def page(template: str, status: int = 200, *, form_actions: Iterable[str] = (), 
             token=visit.token if visit is not None else "",
             host=visit.host if visit is not None else "",
             principal=visit.principal if visit is not None else None,
+            manages=visit is not None and visit.manages,
             path=request.path,
             **values,
         )

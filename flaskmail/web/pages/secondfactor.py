@@ -15,7 +15,7 @@ from flaskmail.server import Server
 from flaskmail.web.pages.account import notice
 from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
 from flaskmail.web.pages.recording import AUTH, recorded
-from flaskmail.web.pages.visits import Visit, go, visit
+from flaskmail.web.pages.visits import Visit, go, lead, visit
 
 PATH = "/account/second-factor"
 
@@ -86,6 +86,10 @@ def add(blueprint: Blueprint, server: Server) -> None:
         session = now.confirmed(PATH)
         found = enrolment(now, session)
         return go(PATH) if found is None else enrolling(found)
+
+    lead(blueprint, f"{PATH}/confirm", f"{PATH}/enrol")
+    lead(blueprint, f"{PATH}/recovery-codes", PATH)
+    lead(blueprint, f"{PATH}/remove", PATH)
 
     @blueprint.post(f"{PATH}/confirm", **plain)
     def confirm_factor() -> Response:

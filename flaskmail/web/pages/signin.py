@@ -14,7 +14,7 @@ from flaskmail.errors import RequestError
 from flaskmail.server import Server
 from flaskmail.web.pages.authorize import leads_to
 from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
-from flaskmail.web.pages.visits import Visit, go, visit
+from flaskmail.web.pages.visits import Visit, go, lead, visit
 
 WRONG = "The user name or the password is wrong, or the account is closed."
 _NOTICES = {"signed-out": "You are signed out.", "password": "Your password was changed. Sign in with the new one."}
@@ -101,6 +101,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
             return go(f"/login?next={quote(target, safe='/')}")
         now.begin(secret, (PASSWORD,))
         return go(target)
+
+    lead(blueprint, "/login/code", "/login")
 
     @blueprint.post("/login/code", **plain)
     def give_code() -> Response:

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from flask import Blueprint, Response, g, request
@@ -103,10 +102,16 @@ class Visit:
             raise Elsewhere(f"/login?next={quote(here(), safe='/')}")
         return self.session
 
+    @property
+    def manages(self) -> bool:
+        """Whether somebody is signed in who may change how the own account is signed in to."""
+        principal = self.principal
+        return principal is not None and self.server.directory.authority.access_of(principal).may("manage-passwords")
+
     def managing(self) -> WebSession:
-        """The same, of somebody who may change how the own account is signed in to. Raises RequestError 403."""
+        """The session of somebody who ``manages``. Raises RequestError 403."""
         session = self.signed_in()
-        if not self.server.directory.authority.access_of(session.principal).may("manage-passwords"):
+        if not self.manages:
             raise RequestError(403, "Your administrator manages how this account is signed in to.")
         return session
 
@@ -281,6 +286,8 @@ def install(blueprint: Blueprint, server: Server) -> None:
     blueprint.register_error_handler(Elsewhere, lambda error: go(error.path))
 
 
-def gone() -> NoReturn:
-    """Raises RequestError 404."""
-    raise RequestError(404, "There is nothing at this address.")
+def lead(blueprint: Blueprint, path: str, to: str) -> None:
+    """Leads whoever opens the address of a form to the page that has it: by the address bar, or after signing in anew when the
+    session ended before the form was sent."""
+    name = f"form-{path.strip('/').replace('/', '-')}"
+    blueprint.add_url_rule(path, name, lambda: go(to), methods=["GET"], strict_slashes=False, merge_slashes=False)

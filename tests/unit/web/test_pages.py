@@ -528,13 +528,58 @@ class TestAccount:
         assert visitor().sign_in(ALICE, secret).status_code == 422
 
     def test_who_may_not_change_it_is_told(self, made: MadeServer, alice: Person) -> None:
+        for _ in range(2):
+            alice.get("/account/app-passwords")
+            alice.send("/account/app-passwords", name="x", days="never")
+        alice.get("/account/password")
+        before = alice.form("/account/password")
         with made.server.directory._database.write() as execute:
             execute(
                 "UPDATE principal SET disabled_permissions=? WHERE name=?", (json.dumps(["manage-passwords"]), ALICE)
             )
-        alice.get("/account/password")
-        answered = alice.send("/account/password", old=PASSWORD, new=NEW, again=NEW)
+        for path in PAGES[2:-1]:
+            page = alice.get(path)
+            assert [form.action for form in forms(page.text)] == ["/logout"], path
+            assert "Your administrator manages" in page.text, path
+        answered = alice.post("/account/password", before.fields | {"old": PASSWORD, "new": NEW, "again": NEW})
         assert (answered.status_code, "administrator" in answered.text) == (403, True)
+
+    def test_an_app_password_that_is_over_says_so(self, made: MadeServer, alice: Person) -> None:
+        alice.get("/account/app-passwords")
+        alice.send("/account/app-passwords", name="tablet", days="30")
+        assert "ends " in alice.get("/account/app-passwords").text
+        with made.server.directory._database.write() as execute:
+            execute("UPDATE token SET expires=86400")
+        assert re.search(
+            r'">Ended</span>.*ended <time [^>]*>2 January 1970', alice.get("/account/app-passwords").text, re.S
+        )
+
+    @pytest.mark.parametrize(
+        ("form", "page"),
+        [
+            ("/login/code", "/login"),
+            ("/consent", "/account"),
+            ("/device/answer", "/device"),
+            ("/account/second-factor/confirm", "/account/second-factor/enrol"),
+            ("/account/second-factor/recovery-codes", "/account/second-factor"),
+            ("/account/second-factor/remove", "/account/second-factor"),
+            ("/account/app-passwords/remove", "/account/app-passwords"),
+        ],
+    )
+    def test_the_address_of_a_form_leads_to_its_page(self, alice: Person, form: str, page: str) -> None:
+        assert (alice.get(form).status_code, alice.page.headers["Location"]) == (303, page)
+
+    def test_a_form_of_a_session_that_is_over(self, made: MadeServer, alice: Person) -> None:
+        alice.get("/account/app-passwords")
+        alice.send("/account/app-passwords", name="tablet", days="30")
+        alice.get("/account/app-passwords")
+        with made.server.directory._database.write() as execute:
+            execute("UPDATE websession SET expires=1")
+        alice.send("/account/app-passwords/remove")
+        alice.follow()
+        alice.send("/login", name=ALICE, password=PASSWORD)
+        alice.follow()
+        assert "tablet" in alice.follow().text
 
 
 def test_changes_are_in_the_audit_log(made: MadeServer, alice: Person) -> None:
