@@ -82,11 +82,15 @@ class Domains:
 
     def get(self, name: str, *, within: str | None = None) -> Domain:
         """within: only this domain exists for who asks. Raises BadName or UnknownName (with the nearest name)."""
-        wanted = local_domain(name)
-        row = self._database.row(_ALL + " WHERE name=?1 AND (?2 IS NULL OR name=?2)", (wanted, within))
-        if row is None:
-            raise UnknownName("domain", wanted, (domain.name for domain in self.page(within=within)[0]))
-        return Domain(*row)
+        found = self.find(name, within=within)
+        if found is None:
+            raise UnknownName("domain", local_domain(name), (domain.name for domain in self.page(within=within)[0]))
+        return found
+
+    def find(self, name: str, *, within: str | None = None) -> Domain | None:
+        """As ``get``, but None when there is no such domain. Raises BadName."""
+        row = self._database.row(_ALL + " WHERE name=?1 AND (?2 IS NULL OR name=?2)", (local_domain(name), within))
+        return None if row is None else Domain(*row)
 
     def create(self, name: str, description: str = "") -> Domain:
         """Raises BadName or NameTaken."""

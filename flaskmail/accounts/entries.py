@@ -12,7 +12,7 @@ import apsw
 from flaskmail.accounts.authorization import Access, attainable_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
-from flaskmail.accounts.drafts import PLAIN, Absent, Change, Draft, Unfit, applied, checked
+from flaskmail.accounts.drafts import PLAIN, Absent, BadField, Change, Draft, Unfit, applied, checked
 from flaskmail.accounts.faults import DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.permissions import OWN, ROLES
@@ -83,7 +83,9 @@ class Entries:
         id: of the new principal; password: a PHC string, "" for none. Raises BadField, NameTaken, Exceeds, or UnknownName for a
         domain."""
         draft, domain = checked(draft)
-        if not access.reaches(domain) or draft.name == ADMIN:
+        if draft.name == ADMIN:
+            raise BadField("name", "an address is wanted: name@domain")
+        if not access.reaches(domain):
             raise UnknownName("domain", (domain or ""), ())
         secret = None
         with self._database.write() as execute:
@@ -240,19 +242,20 @@ _HAVING = (
 )
 
 
-def _taken(name: str) -> NameTaken:
-    return NameTaken(f"the name {name!r} is taken already", name)
+def _taken(name: str, field: str = "name") -> NameTaken:
+    return NameTaken(f"the name {name!r} is taken already", name, field)
 
 
 def _found(rows: Execute, name: str, access: Access) -> Entry:
     wanted = name.strip().lower()
-    found = rows(_NAMED, (wanted, access.domain))
+    # An id goes before a name: whoever makes a role or a key could call it by the id of somebody else, and have what is meant
+    # for him.
+    found = rows(_IDENTIFIED, (wanted, access.domain)) or rows(_NAMED, (wanted, access.domain))
     if len(found) > 1 and found[0][9] is None:
         # What is the server's own goes before what domains call by the same name.
         found = found[:1]
     if len(found) > 1:
         raise DirectoryError(f"several domains have a principal {wanted!r}: name it by its id")
-    found = found or rows(_IDENTIFIED, (wanted, access.domain))
     if not found:
         known = rows(
             "SELECT COALESCE(p.label, p.name) FROM principal p WHERE ?1 IS NULL OR p.domain=?1", (access.domain,)
@@ -397,7 +400,7 @@ def _store_addresses(execute: Execute, id: str, draft: Draft, domain: str | None
                 "INSERT INTO address(address, principal, domain, position) VALUES(?,?,?,?)", (address, id, of, position)
             )
         except apsw.ConstraintError:
-            raise _taken(address) from None
+            raise _taken(address, "emails" if position else "name") from None
 
 
 def _ids(execute: Execute, names: Iterable[str], types: Sequence[str], access: Access, field: str) -> list[str]:
@@ -415,7 +418,8 @@ def _ids(execute: Execute, names: Iterable[str], types: Sequence[str], access: A
 
 
 def _roles(execute: Execute, id: str, names: Iterable[str], domain: str | None) -> list[str]:
-    """What is stored for these roles: built-in names, ids of others. A role of the own domain goes before one of the server."""
+    """What is stored for these roles: built-in names, ids of others. An id goes before a name, and a role of the own
+    domain before one of the server."""
     out = []
     for name in names:
         if name in ROLES:
@@ -423,7 +427,7 @@ def _roles(execute: Execute, id: str, names: Iterable[str], domain: str | None) 
             continue
         row = execute(
             "SELECT id FROM principal WHERE type='role' AND (label=?1 OR id=?1) AND (domain IS NULL OR domain=?2)"
-            " ORDER BY domain IS NULL LIMIT 1",
+            " ORDER BY id<>?1, domain IS NULL LIMIT 1",
             (name, domain),
         )
         if not row:

@@ -17,10 +17,11 @@ class BadName(DirectoryError):
 
 
 class NameTaken(DirectoryError):
-    """An account, a domain or an address of that name exists already. name: that one, where it is known."""
+    """An account, a domain or an address of that name exists already. name: that one, where it is known; field: as which it
+    was to be taken."""
 
-    def __init__(self, message: str, name: str | None = None) -> None:
-        self.name = name
+    def __init__(self, message: str, name: str | None = None, field: str = "name") -> None:
+        self.name, self.field = name, field
         super().__init__(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from flaskmail.accounts.domains import Domain
 from flaskmail.accounts.drafts import BadField, Change, Draft, Unfit
 from flaskmail.accounts.entries import Entry
-from flaskmail.accounts.faults import BadName, UnknownName
+from flaskmail.accounts.faults import BadName
 from flaskmail.accounts.permissions import PERMISSIONS, ROLES, TYPES, named
 from flaskmail.accounts.principals import PrincipalType
 from flaskmail.accounts.scopes import SCOPES
@@ -355,14 +356,11 @@ def _spare(call: Call, id: str) -> None:
 
 
 def _find(call: Call, name: str) -> Entry | Domain:
-    try:
-        return call.server.directory.entries.find(name, call.access)
-    except UnknownName:
-        try:
-            return call.server.directory.domains.get(name, within=call.access.domain)
-        except (UnknownName, BadName):
-            pass
-        raise
+    # A role or a key may have the name of a domain: it can be had by its id, the domain cannot.
+    directory, domain = call.server.directory, None
+    with contextlib.suppress(BadName):
+        domain = directory.domains.find(name, within=call.access.domain)
+    return domain or directory.entries.find(name, call.access)
 
 
 def _allow(call: Call, type: str, action: str, name: str) -> None:

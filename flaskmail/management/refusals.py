@@ -81,7 +81,9 @@ def of_directory(error: DirectoryError) -> RequestError:
     if isinstance(error, UnknownName):
         return RequestError(404, detail, extra={"error": "notFound", "item": error.name})
     if isinstance(error, NameTaken):
-        return RequestError(409, detail, extra={"error": "fieldAlreadyExists", "field": "name", "value": error.name})
+        return RequestError(
+            409, detail, extra={"error": "fieldAlreadyExists", "field": error.field, "value": error.name}
+        )
     if isinstance(error, InUse):
         return RequestError(409, detail, extra={"error": "assertFailed"})
     if isinstance(error, (BadName, BadPassword)):

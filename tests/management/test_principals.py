@@ -289,6 +289,24 @@ def test_nobody_grants_more_than_he_has(root: Manager) -> None:
     assert root.made.jmap(f"boss@{HERE}").session["username"] == f"boss@{HERE}"
 
 
+def test_nobody_takes_the_place_of_another_by_a_name(root: Manager) -> None:
+    chief = person(root, f"chief@{HERE}", "domain-admin")
+    alice = root("POST", "/principal", {"type": "individual", "name": f"alice@{HERE}"}).data
+    outer = root("POST", "/principal", {"type": "role", "name": "outer", "enabledPermissions": ["backup"]}).data
+    made = [chief("POST", "/principal", {"type": "apiKey", "name": name}).data for name in (alice, HERE)]
+    mine = chief("POST", "/principal", {"type": "role", "name": outer}).data
+    more = [{"action": "addItem", "field": "enabledPermissions", "value": "logs-view"}]
+    for name in (f"alice@{HERE}", alice):
+        assert root("PATCH", f"/principal/{name}", more).status == 200
+        assert root("GET", f"/principal/{name}").data["enabledPermissions"] == ["logs-view"]
+    assert [chief("GET", f"/principal/{key['id']}").data["enabledPermissions"] for key in made] == [[], []]
+    assert root("GET", f"/principal/{HERE}").data["type"] == "domain"
+    assert root("PATCH", f"/principal/{alice}", [{"action": "set", "field": "roles", "value": outer}]).status == 200
+    assert chief("DELETE", f"/principal/{mine}").status == 200
+    assert root("DELETE", f"/principal/{alice}").status == 200
+    assert chief("GET", f"/principal/{made[0]['id']}").status == 200
+
+
 def test_a_bulk_is_deleted_when_that_is_confirmed(root: Manager) -> None:
     for number in range(3):
         person(root, f"temp{number}@{HERE}")
