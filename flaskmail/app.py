@@ -106,6 +106,7 @@ def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None
     addresses: the listening sockets, as far as known; else the first that the settings name. scheme: "http" or "https"; None
     to go by the settings. Called by the first process of the server before it forks, so nothing is left open."""
     server: Server = app.extensions["flaskmail"]
+    server.directory.check_key()
     password = server.ensure_admin()
     if password is None:
         return

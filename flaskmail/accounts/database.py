@@ -20,18 +20,30 @@ OLDEST_SQLITE = (3, 53, 1)
 """Before 3.51.3 a WAL database that several processes write can be damaged; the rest is the stores' need."""
 
 
+MAY_GO = "stop the server and remove the file: nothing is lost that matters for long"
+"""Advice about a damaged file that may be lost."""
+
+
 class Database:
     """One connection for each process, shared by its threads under a lock.
 
     path: the file, made with its folder (0700) when it is missing. ladder: the migrations; step n brings a file from
     version n to n+1, and a file keeps its version in ``user_version``. synchronous: FULL for what must outlive a power cut.
-    Nothing is opened before the first use, and a connection inherited through fork is never touched again.
+    advice: what to do when the file is damaged. Nothing is opened before the first use, and a connection inherited through fork
+    is never touched again.
     """
 
     def __init__(
-        self, path: Path, ladder: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL", wait: float = 10.0
+        self,
+        path: Path,
+        ladder: Sequence[str],
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        wait: float = 10.0,
+        advice: str = "bring the data folder back from a backup (flaskmail restore)",
     ) -> None:
         self.path, self._ladder, self._synchronous, self._wait = path, ladder, synchronous, wait
+        self._advice = advice
         self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
         self._pid = 0
@@ -48,8 +60,10 @@ class Database:
             # SQLite gives -wal and -shm the mode of the database file.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             connection = apsw.Connection(str(self.path))
-        except (OSError, apsw.Error) as error:
-            raise StoreError(f"cannot open {self.path}: {error}") from error
+        except OSError as error:
+            raise StoreError(f"cannot open {self.path}: {error.strerror}") from error
+        except apsw.Error as error:
+            raise self._failed(error, "cannot open ") from error
         try:
             connection.set_busy_timeout(int(self._wait * 1000))
             connection.execute("PRAGMA journal_mode=WAL")
@@ -59,12 +73,16 @@ class Database:
             self._climb(connection)
         except apsw.Error as error:
             connection.close()
-            raise StoreError(f"cannot open {self.path}: {error}") from error
+            raise self._failed(error, "cannot open ") from error
         except StoreError:
             connection.close()
             raise
         self._connection, self._pid = connection, os.getpid()
         return connection
+
+    def _failed(self, error: apsw.Error, what: str = "") -> StoreError:
+        damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
+        return StoreError(f"{what}{self.path}: {error}" + (f"; {self._advice}" if damaged else ""))
 
     def _climb(self, connection: apsw.Connection) -> None:
         def version() -> int:
@@ -89,7 +107,7 @@ class Database:
             try:
                 return list(self._open().execute(sql, tuple(values)))
             except apsw.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
+                raise self._failed(error) from error
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """The first row of a query, or None."""
@@ -110,7 +128,7 @@ class Database:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except apsw.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
+                raise self._failed(error) from error
             try:
                 yield execute
                 connection.execute("COMMIT")
@@ -119,7 +137,7 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
-                    raise StoreError(f"{self.path}: {error}") from error
+                    raise self._failed(error) from error
                 raise
 
     def version(self) -> tuple[int, int]:
@@ -129,7 +147,7 @@ class Database:
                 # The pragma tells of the commits of other connections only, so our own are counted.
                 return int(self._open().execute("PRAGMA data_version").get), self._writes
             except apsw.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
+                raise self._failed(error) from error
 
     def copy(self, target: Path) -> None:
         """Writes a durable copy of the file as it is now to the new file ``target`` (0600), while others write on.

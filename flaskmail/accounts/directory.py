@@ -12,6 +12,7 @@ from flaskmail.accounts.dkim import DkimKeys
 from flaskmail.accounts.domains import Domains
 from flaskmail.accounts.entries import Entries
 from flaskmail.accounts.housekeeping import copy_directory, remove_expired
+from flaskmail.accounts.keyfile import check_key
 from flaskmail.accounts.oauthclients import OAuthClients
 from flaskmail.accounts.oauthdevices import OAuthDevices
 from flaskmail.accounts.oauthkeys import OAuthKeys
@@ -92,6 +93,10 @@ class Directory:
     def remove_drained(self) -> int:
         """Removes counts of wrong passwords that hold nobody back any more; answers how many."""
         return self._throttle.remove_drained()
+
+    def check_key(self) -> None:
+        """Raises StoreError when ``secret.key`` is lost, or not whole."""
+        check_key(self._data, self._database)
 
     def check(self) -> None:
         """Raises StoreError when the directory cannot be read."""

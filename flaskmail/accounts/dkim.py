@@ -245,4 +245,4 @@ class DkimKeys:
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(hashlib.sha256(b"flaskmail dkim keys\0" + read_key(self._data)).digest())
+        return AESGCM(hashlib.sha256(b"flaskmail dkim keys\0" + read_key(self._data, self._database)).digest())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flaskmail.accounts.database import Database, Row
+from flaskmail.accounts.database import MAY_GO, Database, Row
 
 State = Literal["running", "done", "failed", "cancelled", "interrupted"]
 
@@ -78,7 +78,7 @@ class JobTable:
 
     def __init__(self, data: Path) -> None:
         # Progress is written often and promised to nobody.
-        self._database = Database(data / "jobs.db", LADDER, synchronous="NORMAL")
+        self._database = Database(data / "jobs.db", LADDER, synchronous="NORMAL", advice=MAY_GO)
 
     def add(self, job: Job) -> None:
         """A new job; old ones go."""

@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from flaskmail.accounts.database import Database
 from flaskmail.durable import sync_folder, write_file
 from flaskmail.errors import StoreError
 
@@ -14,13 +15,29 @@ NAME = "secret.key"
 _OCTETS = 32
 
 
-def read_key(data: Path) -> bytes:
-    """The key of a data folder, 32 octets; made when it is missing, the same for all processes that ask at once.
+# Keys for ID tokens are encrypted with it too, and new ones take their place by themselves.
+_NEEDED = "SELECT 1 FROM totp WHERE since IS NOT NULL UNION ALL SELECT 1 FROM dkim LIMIT 1"
 
-    Raises StoreError when it cannot be read or written, or is not whole."""
+
+def check_key(data: Path, database: Database) -> None:
+    """Raises StoreError when the key is missing though ``database`` has what only it opens, or is not whole. Makes none."""
+    if (data / NAME).exists() or database.row(_NEEDED) is not None:
+        read_key(data, database)
+
+
+def read_key(data: Path, database: Database) -> bytes:
+    """The key of a data folder, 32 octets; made when it is missing and nothing needs the one that was there, the same for all
+    processes that ask at once. database: ``control.db``.
+
+    Raises StoreError when it is lost, cannot be read or written, or is not whole."""
     path = data / NAME
     try:
         if not path.exists():
+            if database.row(_NEEDED) is not None:
+                raise StoreError(
+                    f"{path} is missing: bring it back from a backup. If there is none, make another (head -c 32 /dev/urandom > "
+                    f"{path}); second factors and DKIM keys that there are will not work again, and have to be made anew"
+                )
             _make(path)
         found = path.read_bytes()
     except OSError as error:

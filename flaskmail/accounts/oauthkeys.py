@@ -123,4 +123,4 @@ class OAuthKeys:
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(hashlib.sha256(b"flaskmail id token keys\0" + read_key(self._data)).digest())
+        return AESGCM(hashlib.sha256(b"flaskmail id token keys\0" + read_key(self._data, self._database)).digest())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flaskmail.accounts.database import Database
+from flaskmail.accounts.database import MAY_GO, Database
 from flaskmail.accounts.schema import THROTTLE
 from flaskmail.config.kinds import Rate
 
@@ -61,7 +61,7 @@ class Throttle:
 
     def __init__(self, path: Path, rate: Rate, *, clock: Callable[[], float] = time.time) -> None:
         # A power cut may cost the last few counts; nothing that was promised.
-        self._database = Database(path, THROTTLE, synchronous="NORMAL")
+        self._database = Database(path, THROTTLE, synchronous="NORMAL", advice=MAY_GO)
         self._rate, self._clock = rate, clock
 
     def apply(self, rate: Rate) -> None:

@@ -107,7 +107,7 @@ class SecondFactors:
 
     @cached_property
     def _key(self) -> bytes:
-        return read_key(self._data)
+        return read_key(self._data, self._database)
 
     def _secret(self, principal_id: str, salt: bytes) -> bytes:
         # RFC 4226 section 4, R6: 160 bits.

@@ -113,6 +113,10 @@ def verify_all(
     tell(len(wanted), len(wanted), "")
     if accounts is None:
         done.findings += _unmatched(store, directory, repair)
+        try:
+            directory.check_key()
+        except StoreError as error:
+            done.findings.append(("secret.key", Finding("", str(error))))
     return done
 
 

@@ -136,7 +136,7 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_database_is_a_store_error(tmp_path: Path) -> None:
     path = tmp_path / "control.db"
     path.write_bytes(b"this is no database file, and long enough to tell" * 100)
-    with pytest.raises(StoreError, match=r"control\.db"):
+    with pytest.raises(StoreError, match=r"control\.db: .*; bring the data folder back from a backup"):
         Database(path, CONTROL).rows("SELECT 1")
 
 

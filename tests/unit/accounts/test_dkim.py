@@ -172,9 +172,18 @@ def test_the_private_key_lies_in_no_file(keys, tmp_path, algorithm):
 
 def test_without_the_key_of_the_folder_nothing_signs(keys, tmp_path, open_directory):
     made = keys.create("example.org", "ed25519")
-    (tmp_path / "data" / "secret.key").unlink()
-    other = open_directory().dkim
+    key = tmp_path / "data" / "secret.key"
+    key.unlink()
+    directory = open_directory()
+    other = directory.dkim
     assert other.get(made.id) == made
+    # No other key is made in silence, and the start says so.
+    for ask in (lambda: other.sign_key(made.id), lambda: other.create("example.com", "ed25519"), directory.check_key):
+        with pytest.raises(StoreError, match=r"secret\.key is missing: bring it back"):
+            ask()
+    assert not key.exists()
+    key.write_bytes(b"k" * 32)
+    directory.check_key()
     with pytest.raises(StoreError, match="another key"):
         other.sign_key(made.id)
     other.create("example.com", "ed25519")

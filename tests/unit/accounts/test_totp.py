@@ -12,10 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from flaskmail.accounts import totp
+from flaskmail.accounts.database import Database
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.faults import DirectoryError
 from flaskmail.accounts.keyfile import NAME, read_key
 from flaskmail.accounts.principals import Principal
+from flaskmail.accounts.schema import CONTROL
 from flaskmail.accounts.totp import SecondFactors, WrongCode, code_at, matching_step, wait_after
 from flaskmail.errors import StoreError
 
@@ -273,7 +275,8 @@ def test_no_secret_is_in_the_database(
 class TestKey:
     def test_it_is_made_once(self, tmp_path: Path) -> None:
         found: list[bytes] = []
-        threads = [threading.Thread(target=lambda: found.append(read_key(tmp_path / "new"))) for _ in range(8)]
+        data, database = tmp_path / "new", Database(tmp_path / "control.db", CONTROL)
+        threads = [threading.Thread(target=lambda: found.append(read_key(data, database))) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -286,5 +289,20 @@ class TestKey:
     def test_half_a_key_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / NAME).write_bytes(b"short")
         with pytest.raises(StoreError, match="bring it back from a backup"):
-            read_key(tmp_path)
+            read_key(tmp_path, Database(tmp_path / "control.db", CONTROL))
         assert (tmp_path / NAME).read_bytes() == b"short"
+
+    def test_a_key_that_second_factors_need_is_never_made_anew(
+        self, directory: Directory, factors: SecondFactors, alice: Principal, clock: Clock, tmp_path: Path
+    ) -> None:
+        key = tmp_path / "data" / NAME
+        factors.enrol(alice)
+        secret = secret_of(factors, alice)
+        key.unlink()
+        # One that was only begun is no loss.
+        directory.check_key()
+        factors.confirm(alice, code_at(secret, int(clock.now) // 30))
+        for ask in (directory.check_key, lambda: read_key(tmp_path / "data", directory._database)):
+            with pytest.raises(StoreError, match=r"secret\.key is missing: bring it back from a backup"):
+                ask()
+        assert not key.exists()
