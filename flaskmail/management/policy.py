@@ -8,9 +8,6 @@ from msgspec import Meta
 
 from flaskmail.management.operation import Call, Members, Resource
 from flaskmail.management.refusals import invalid, not_found
-from flaskmail.policy.explaining import explain
-from flaskmail.policy.plan import of_settings
-from flaskmail.policy.question import BadQuestion, Question, asked
 
 resource = Resource("policy", "What the HTTP policy does with a request, and why.")
 
@@ -51,6 +48,11 @@ def explained(call: Call, body: Asked) -> dict[str, Any]:
     """Say what the policy does with a request, and why.
 
     docs/explain.md describes the answer."""
+    # The policy brings Flask along, for which the commands that come this way need not wait.
+    from flaskmail.policy.explaining import explain
+    from flaskmail.policy.plan import of_settings
+    from flaskmail.policy.question import BadQuestion, Question, asked
+
     settings = call.server.settings
     question = Question(body.url, body.method, body.peer, tuple(body.headers), body.origin, body.listener)
     try:

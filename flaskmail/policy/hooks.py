@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-from werkzeug.wrappers import Request
+from typing import TYPE_CHECKING, Any
 
 from flaskmail.decisions.addresses import NAMED, Networks, network
 from flaskmail.decisions.client import Client
@@ -20,6 +18,9 @@ from flaskmail.plugins import HookFailed, Plugins, answers, ask, gather
 from flaskmail.plugins.asking import Witness
 from flaskmail.policy.answers import Answer, problem
 from flaskmail.policy.environ import Environ
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Request
 
 Ask = Callable[..., Any]
 
@@ -47,6 +48,9 @@ class Hooks:
 
 def request_of(environ: Environ) -> Request:
     """The request for a plugin, which cannot read its body: that belongs to the view."""
+    # The settings are read with this module by commands that never serve, and werkzeug takes long to import.
+    from werkzeug.wrappers import Request
+
     return Request(environ, populate_request=False, shallow=True)
 
 
