@@ -5,6 +5,7 @@ A kind is pure: it touches no file and no environment, except :data:`FILE`, whic
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import os
@@ -297,12 +298,20 @@ def duration(low: int, high: int) -> Kind[int]:
     return Kind("a time, like '30s', '5m', '2h' or '1d'", parse, lambda value: quote(write_duration(value)))
 
 
+class Misnamed(ValueError):
+    """Something that is none of the names that are known. hint: the nearest of them, or ""."""
+
+    def __init__(self, value: object, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.hint = next(iter(difflib.get_close_matches(str(value), names, 1, 0.6)), "")
+
+
 def choice(*names: str) -> Kind[str]:
     """One of the names."""
 
     def parse(value: object, folder: Path) -> str:
         if not isinstance(value, str) or value not in names:
-            raise ValueError
+            raise Misnamed(value, names)
         return value
 
     return Kind(f"one of {', '.join(quote(name) for name in names)}", parse, quote)
@@ -312,8 +321,11 @@ def choices(*names: str) -> Kind[tuple[str, ...]]:
     """A list of some of the names."""
 
     def parse(value: object, folder: Path) -> tuple[str, ...]:
-        if not isinstance(value, list) or any(one not in names for one in value):
+        if not isinstance(value, list):
             raise ValueError
+        for one in value:
+            if one not in names:
+                raise Misnamed(one, names)
         return tuple(value)
 
     return Kind(f"a list of some of {', '.join(quote(name) for name in names)}", parse, _write_list)

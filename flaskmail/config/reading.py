@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from flaskmail.config.kinds import Misnamed
 from flaskmail.config.lookups import EXPECTED as PLAIN_EXPECTED
 from flaskmail.config.lookups import NAME_EXPECTED, Plain, is_name
 from flaskmail.config.lookups import parse as parse_plain
@@ -123,7 +124,8 @@ class Reader:
         except Trouble as trouble:
             self.wrong(key, trouble.found, trouble.expected)
         except ValueError as error:
-            self.wrong(key, found, str(error) or declaration.kind.expected)
+            hint = error.hint if isinstance(error, Misnamed) else ""
+            self.wrong(key, found, str(error) or declaration.kind.expected, hint)
 
     def lookup(self, key: str, name: str, raw: object, prefix: str) -> None:
         """Read a table for ``key_get``, or one more key of its default table."""

@@ -96,7 +96,8 @@ def network(text: str) -> Networks:
         # Peers that come as ::ffff:10.0.0.1 are IPv4 to us.
         mapped = found.network_address.ipv4_mapped
         if mapped is not None:
-            raise Mistake(text, "the network in IPv4 form", f"{mapped}/{max(0, found.prefixlen - 96)}")
+            hint = f"{mapped}/{found.prefixlen - 96}" if found.prefixlen > 96 else ""
+            raise Mistake(text, "the network in IPv4 form", hint)
     address, _, bits = text.partition("/")
     if bits and ipaddress.ip_address(address) != found.network_address:
         raise Mistake(text, f"the network {found}, or the one address {address}", str(found))

@@ -10,7 +10,7 @@ from flaskmail.expressions import compiler
 from flaskmail.expressions.budget import Frame
 from flaskmail.expressions.codes import Code, Scope, Source, constant, nearest
 from flaskmail.expressions.compiled import Compiled
-from flaskmail.expressions.errors import EvaluationError, ExpressionError, ExpressionErrors
+from flaskmail.expressions.errors import BlockError, EvaluationError, ExpressionError, ExpressionErrors
 from flaskmail.expressions.functions import BUILTIN, Function
 from flaskmail.expressions.parser import parse
 from flaskmail.expressions.types import Type, Value, shortened, value_of
@@ -116,8 +116,8 @@ class _Block:
         self.has_else = False
         self.folding = Frame({})
 
-    def wrong(self, message: str, path: str = "", text: str = "") -> None:
-        self.errors.append(ExpressionError(message, 0, text, path=path))
+    def wrong(self, message: str, path: str = "", hint: str = "") -> None:
+        self.errors.append(BlockError(message, path=path, hint=hint))
 
     def compiled(self) -> Compiled:
         if len(self.raw) > MAX_BRANCHES:
@@ -146,11 +146,7 @@ class _Block:
         for name in member:
             if name not in ("if", "then", "else"):
                 hint = nearest(str(name), ("if", "then", "else"))
-                error = ExpressionError(
-                    f"Invalid property {shortened(str(name))} found in 'if' block", 0, "", hint=hint
-                )
-                error.path = path
-                self.errors.append(error)
+                self.wrong(f"Invalid property {shortened(str(name))} found in 'if' block", path, hint)
         source = Source("", path, self.scope, self.folding)
         if "else" in member:
             self.otherwise_member(member, number, source)

@@ -49,7 +49,24 @@ class ExpressionError(FlaskmailError):
     def problem(self, where: str, key: str) -> Problem:
         """The same as a problem of the configuration. where: the file; key: the dotted key of the whole setting."""
         found = f"{self.message} {self.place()}"
-        return Problem(where, key + self.path, found, "a right expression", self.hint, self.excerpt())
+        excerpt = self.excerpt() if self.text else ""
+        return Problem(where, key + self.path, found, "a right expression", self.hint, excerpt)
+
+
+class BlockError(ExpressionError):
+    """An if-block that is none, whatever its expressions say: it has no position but the ``path`` of a member, "" for all."""
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        super().__init__(message, 0, "", hint=hint, path=path)
+
+    def __str__(self) -> str:
+        return self.message + (f" (did you mean {self.hint!r}?)" if self.hint else "")
+
+    def problem(self, where: str, key: str) -> Problem:
+        """See ExpressionError."""
+        found = self.message.removeprefix("Found ").removesuffix(" found")
+        found = found[:1].lower() + found[1:]
+        return Problem(where, key + self.path, found, "tables {if, then}, and at last one {else}", self.hint)
 
 
 class EvaluationError(ExpressionError):

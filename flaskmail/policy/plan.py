@@ -388,11 +388,8 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
             if not path.startswith("/") or not path.strip("/")
         ],
     )
-    hsts = None
-    try:
-        hsts = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))
-    except Mistake as mistake:
-        problems.append(Problem("settings", f"{prefix}hsts", mistake.found, mistake.expected, mistake.hint))
+    hsts, mistakes = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))
+    problems += (Problem("settings", f"{prefix}hsts", one.found, one.expected, one.hint) for one in mistakes)
     url, access, of_rules = _rules(settings, surroundings, functions, prefix)
     problems += of_rules
     family: Family = settings.forwarded_header  # type: ignore[assignment]

@@ -97,6 +97,8 @@ class TestMistakes:
             a = 1
             [server.http]
             url = "ftp://x"
+            forwarded-header = "forward"
+            forwarded-fields = ["for", "prot"]
             [jmap.email]
             max-size = "50 XB"
             """
@@ -110,6 +112,8 @@ class TestMistakes:
             "server.url": "server.http.url",
             "serverr": "server",
             "server.http.url": "",
+            "server.http.forwarded-header": "forwarded",
+            "server.http.forwarded-fields": "proto",
             "jmap.email.max-size": "",
         }
         assert found["server.threads"].found == '"many"'

@@ -112,6 +112,11 @@ class TestWrong:
         assert str(ExpressionErrors(errors)).count("\n") == 4
         assert errors[2].problem("f", "server.http.url").key == "server.http.url[1]"
 
+    def test_what_is_wrong_with_the_block_is_told_without_a_place_in_an_expression(self):
+        [error] = refused([{"if": "is_tls", "then": "1"}, {"else": 1}, {"else": 2}])
+        told = "f: url[2]: found multiple 'else', expected tables {if, then}, and at last one {else}"
+        assert str(error.problem("f", "url")) == told
+
     def test_a_mistaken_name_has_a_hint(self):
         [error, _] = refused([{"if": "is_tls", "then": 1, "elze": 2}])
         assert error.hint == "else"
