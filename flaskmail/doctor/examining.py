@@ -28,7 +28,7 @@ def examine(target: Target, http: ServerHttp, key: Key) -> Iterator[Finding]:
     verify = reply.failure != "certificate"
     if not verify:
         code, fix = CERTIFICATE.get(reply.code, UNTRUSTED)
-        seen = f"The certificate of {target.url} is refused: {reply.detail}."
+        seen = f"The certificate of {target.url} is refused: {reply.detail.rstrip('.')}."
         yield Finding(code, "wrong", seen, "Clients do not connect, or teach people to click warnings away.", fix)
         reply = ask(target, DISCOVERY, verify=False)
     if reply.failure:
@@ -146,16 +146,21 @@ def _strange(target: Target, reply: Reply) -> Finding:
 
 
 def _believe(http: ServerHttp) -> str:
-    """What to set so that the server learns of the client's protocol."""
+    """What to set so that the server learns of the client's protocol, where it is not known whether the proxy is trusted."""
     if not http.use_x_forwarded:
-        trust = "Set server.http.use-x-forwarded = true and name the proxy in server.http.trusted-proxies."
-        return f"{trust} {recipe('X-Forwarded-Proto')}"
-    header = "Forwarded" if http.forwarded_header == "forwarded" else "X-Forwarded-Proto"
-    if header == "Forwarded":
+        return (
+            f"Set server.http.use-x-forwarded = true and name the proxy in server.http.trusted-proxies. {_tell(http)}"
+        )
+    return f"Name the proxy in server.http.trusted-proxies. {_tell(http)}"
+
+
+def _tell(http: ServerHttp) -> str:
+    """What a proxy that is trusted has to write so that the server learns of the client's protocol."""
+    if http.use_x_forwarded and http.forwarded_header == "forwarded":
         return (
             f'Let the proxy write Forwarded with proto, or set server.http.forwarded-header = "x-forwarded" ({PAGE}).'
         )
-    return f"Name the proxy in server.http.trusted-proxies. {recipe('X-Forwarded-Proto')}"
+    return recipe("X-Forwarded-Proto")
 
 
 def _compare(target: Target, http: ServerHttp, sight: Sight) -> Iterator[Finding]:
@@ -170,11 +175,13 @@ def _compare(target: Target, http: ServerHttp, sight: Sight) -> Iterator[Finding
             f"Asked over {target.scheme}, the server takes the request for one over {sight.scheme}. It came from {peer}"
         )
         seen += f", with {', '.join(sight.arrived)}." if sight.arrived else ", and no header said what the client used."
-        why = f"Its URLs say {sight.scheme}, HSTS is sent or left out wrongly, and redirects to https go in circles."
+        why = "HSTS is sent or left out wrongly, and redirects to https go in circles."
+        if read_target(sight.base_url).scheme != target.scheme:
+            why = f"Its URLs say {sight.scheme}, {why}"
         if http.use_x_forwarded and not sight.trusted:
             code, fix = "proxy-not-trusted", f"Add {trusted_name} to server.http.trusted-proxies."
         elif http.use_x_forwarded:
-            code, fix = "protocol-lost", _believe(http)
+            code, fix = "protocol-lost", _tell(http)
             if (
                 http.forwarded_header == "x-forwarded"
                 and "Forwarded" in sight.arrived

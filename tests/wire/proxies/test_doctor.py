@@ -154,6 +154,8 @@ class TestMistakes:
         found.pop("redirect", None)
         assert set(found) == codes
         assert any(said in one.fix for one in found.values()), found
+        # Whoever is believed already need not be named.
+        assert not any("trusted-proxies" in one.fix for one in found.values() if one.code == "protocol-lost")
 
     def test_a_proxy_that_does_not_reach_the_server(self, trusting, certificates, tmp_path):
         [nobody] = free_ports(1)
