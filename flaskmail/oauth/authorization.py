@@ -57,11 +57,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RedirectError:
-    """A request that is refused by a redirect to the client. url: for ``Location`` (303); error, description: what it says."""
+    """A request that is refused by a redirect to the client. url: for ``Location`` (303); error, description: what it says;
+    silent: whether it goes there unseen, ``prompt`` being none; else only a browser in which somebody is signed in is sent."""
 
     url: str
     error: str
     description: str
+    silent: bool = False
 
 
 Step = Literal["login", "consent", "approve"]
@@ -105,7 +107,7 @@ def read_request(
     except OAuthError as error:
         kept = None if state is None or len(state) > MAX_ECHO else state
         url = respond(uri, kept, issuer, error.wire())
-        return RedirectError(url, error.error, error.description)
+        return RedirectError(url, error.error, error.description, "none" in parameters.get("prompt", "").split(" "))
 
 
 def _target(parameters: Parameters, find: Callable[[str], Client | None]) -> tuple[Client, str] | Refused:

@@ -54,7 +54,8 @@ class People(Side):
         """What stands in a request to ``/authorize``. query: of the URL, or the body of a form; issuer: the server's base
         URL, without a final slash.
 
-        Refused: show it on a page with its status, and never redirect. RedirectError: answer 303 to its ``url``."""
+        Refused: show it on a page with its status, and never redirect. RedirectError: answer 303 to its ``url``, when somebody is
+        signed in or it is ``silent``; else let him sign in first."""
         if not is_usable(issuer):
             return Refused("invalid_request", INSECURE)
         find = self._get_directory().oauth_clients.find

@@ -165,12 +165,14 @@ def read_form(environ: Environ) -> bytes:
 
 
 def read_body(environ: Environ, content_type: str, error: str) -> bytes:
-    """A body of this type. Raises OAuthError ``error`` when it is another, larger than MAX_FORM, or cut short; RequestError
-    415 when it is encoded."""
-    refuse_encoding(environ)
+    """A body of this type. Raises OAuthError ``error`` when it is another, encoded, larger than MAX_FORM, or cut short."""
+    try:
+        refuse_encoding(environ)
+        length = announced_length(environ)
+    except RequestError as wrong:
+        raise OAuthError(error, wrong.detail, status=wrong.status, headers=wrong.headers) from None
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != content_type:
         raise OAuthError(error, f"The Content-Type has to be {content_type}.")
-    length = announced_length(environ)
     body: bytes = b""
     if length is None or 0 < length <= MAX_FORM:
         body = environ["wsgi.input"].read(MAX_FORM + 1 if length is None else length)

@@ -154,7 +154,7 @@ def test_only_posted_forms_are_read(made, app, path):
     assert refused(made.send("POST", path, FORM, good + b"&client_id=app"), "invalid_request")
     assert refused(made.send("POST", path, FORM, b"a=%ff"), "invalid_request")
     assert refused(made.send("POST", path, FORM, b"a=" + b"x" * 20_000), "invalid_request", 413)
-    assert made.send("POST", path, FORM | {"Content-Encoding": "gzip"}, good).status == 415
+    assert refused(made.send("POST", path, FORM | {"Content-Encoding": "gzip"}, good), "invalid_request", 415)
     assert refused(made.send("POST", path, FORM, b"client_id=nobody&grant_type=refresh_token"), "invalid_client")
 
 

@@ -251,7 +251,7 @@ def judge(world: World, path: str, method: str, status: int, headers: dict[str, 
     if status >= 400 and "error" in found and path != "/auth/userinfo":
         assert found["error"] in ERRORS, which
         assert found["error_description"].isascii(), which
-        assert status in (400, 401, 403, 413, 429, 503), which
+        assert status in (400, 401, 403, 413, 415, 429, 503), which
         assert (status == 401) == ("WWW-Authenticate" in headers), which
     elif status >= 400:
         assert headers["Content-Type"] == "application/problem+json", which

@@ -193,6 +193,21 @@ class TestAuthorize:
         alice.get(asking(response_type="token"))
         assert answer(alice)["error"] == "unsupported_response_type"
 
+    def test_who_is_not_signed_in_is_sent_nowhere_by_a_wrong_request(
+        self, made: MadeServer, asking: Callable[..., str]
+    ) -> None:
+        person = Person(made.app.test_client())
+        for wrong in ({"response_type": "token"}, {"scope": "nothing"}, {"max_age": "x"}):
+            person.get(asking(**wrong))
+            assert person.page.headers["Location"].startswith("/login?next=/authorize%3F"), wrong
+        person.follow()
+        person.send("/login", name=ALICE, password=PASSWORD)
+        person.follow()
+        assert answer(person)["error"] == "invalid_request"
+        stranger = Person(made.app.test_client())
+        stranger.get(asking(prompt="none", scope="nothing"))
+        assert answer(stranger)["error"] == "invalid_scope"
+
     def test_prompt_none_asks_nobody(self, made: MadeServer, alice: Person, asking: Callable[..., str]) -> None:
         alice.get(asking(prompt="none"))
         assert answer(alice)["error"] == "consent_required"
