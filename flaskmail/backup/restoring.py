@@ -62,12 +62,13 @@ def restore_backup(
 def _stage(data: Path) -> Iterator[Path]:
     """An empty folder in the data folder, removed at the end. BackupError when the data folder is in use."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data.chmod(0o700)
     stage = data / _STAGE
     found = {entry.name for entry in os.scandir(data)}
     # What lies there without control.db was never in its place as a whole.
     if found and not (_STAGE in found and found <= {_STAGE, "accounts", "secret.key"}):
         raise BackupError(f"{data} is not empty: a backup is brought back to an empty folder only")
+    # Not before: somebody else's folder stays as it is.
+    data.chmod(0o700)
     make_folder(stage)
     with locked(stage) as mine:
         if not mine:

@@ -119,11 +119,14 @@ def test_accounts_of_a_manifest_are_no_paths(backup: Path, tmp_path: Path, check
 def test_where_no_backup_comes_back(server: Server, backup: Path, tmp_path: Path, check: Check) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/file").write_text("mine")
+    (tmp_path / "other").chmod(0o755)
     for place in ("data", "other"):
         before = sorted(path.name for path in (tmp_path / place).iterdir())
+        mode = (tmp_path / place).stat().st_mode
         with pytest.raises(BackupError, match="not empty"):
             restore_backup(backup, tmp_path / place, check)
         assert sorted(path.name for path in (tmp_path / place).iterdir()) == before
+        assert (tmp_path / place).stat().st_mode == mode
     with pytest.raises(BackupError, match=r"manifest\.json"):
         restore_backup(tmp_path / "other", tmp_path / "d", check)
     (tmp_path / "empty").mkdir()
