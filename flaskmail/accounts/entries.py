@@ -170,10 +170,15 @@ class Entries:
                 execute("UPDATE principal SET password=?, stamp=? WHERE id=?", (password, new_stamp(), id))
             if draft.type == "apiKey":
                 networks = None if draft.networks is None else json.dumps(draft.networks)
-                execute(
-                    "UPDATE token SET name=?, expires=?, networks=? WHERE principal=? AND kind='api-key'",
+                kept = execute(
+                    "UPDATE token SET name=?, expires=?, networks=? WHERE principal=? AND kind='api-key' RETURNING 1",
                     (draft.name, draft.expires, networks, id),
                 )
+                if not kept and (draft.expires, draft.networks) != (None, None):
+                    raise Unfit(
+                        "expires" if draft.expires is not None else "allowedNetworks",
+                        "the secret of this key was ended for good, so it stays without use: make another key",
+                    )
             self._judge(execute, id, held, access)
             for holder, had in holders.items():
                 gained = attainable_by(execute, holder) - had - OWN - access.permissions

@@ -14,7 +14,8 @@ MARGIN = 86400
 """Seconds for which expired credentials stay, so that their use can still be told from a guess."""
 
 _EXPIRED = {
-    "tokens": "DELETE FROM token WHERE expires < ? RETURNING 1",
+    # That of an API key says when the key ended, and counts again when it is given more time: it goes with the key.
+    "tokens": "DELETE FROM token WHERE expires < ? AND kind <> 'api-key' RETURNING 1",
     "sessions": "DELETE FROM websession WHERE expires < ? RETURNING 1",
     # One that was redeemed goes with what came of it: it can still come again.
     "codes": "DELETE FROM oauth_code WHERE expires < ? AND family IS NULL RETURNING 1",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from flaskmail.accounts.jobtable import Job, State
+from flaskmail.errors import RequestError
 from flaskmail.jobs import UnknownJob
 from flaskmail.management.operation import Call, Listing, Paged, Resource
 from flaskmail.management.refusals import not_found
@@ -69,6 +70,15 @@ def described(job: Job) -> JobInfo:
 def _seen(call: Call, job: Job) -> bool:
     """What a job tells may concern any account of its reach."""
     return call.access.reaches(job.about.get("domain"))
+
+
+def seen(call: Call, id: str) -> bool:
+    """Whether there is a job of this id for who asks."""
+    try:
+        _get(call, id)
+    except RequestError:
+        return False
+    return True
 
 
 def _get(call: Call, id: str) -> Job:

@@ -14,7 +14,7 @@ from flaskmail.backup.making import name_of_now
 from flaskmail.errors import StoreError
 from flaskmail.jmap.storage import BlobInfo
 from flaskmail.jobs import JobRunning, Work
-from flaskmail.management.jobs import JobInfo, described
+from flaskmail.management.jobs import JobInfo, described, seen
 from flaskmail.management.operation import Call, Octets, Query, Resource
 from flaskmail.management.refusals import conflict, not_found, unsupported
 from flaskmail.upkeep import Tell, purge_blobs, purge_data, purge_histories, purge_memory, reindex_all, verify_all
@@ -22,7 +22,7 @@ from flaskmail.upkeep.checking import stored_accounts
 
 resource = Resource("store", "What is stored: checking it, backups, search indexes, purging, blobs.")
 
-_RUNNING = "A job of this kind runs already; `job` is its id."
+_RUNNING = "A job of this kind runs already; `job` is its id, null when it is of another domain."
 _MOST = 1000
 """Entries of one list in a job's result."""
 _CHUNK = 1024 * 1024
@@ -40,7 +40,9 @@ def _start(call: Call, kind: str, work: Work, **about: Any) -> JobInfo:
     try:
         job = call.server.jobs.start(kind, work, by=call.principal.name, about=told)
     except JobRunning as error:
-        raise conflict(str(error)[:1].upper() + str(error)[1:] + ".", job=error.job or None) from None
+        # Whose job it is, is nobody else's business.
+        job_id = error.job if error.job and seen(call, error.job) else None
+        raise conflict(f"A job of the kind {kind} runs already.", job=job_id) from None
     call.changed = {"job": job.id, **told}
     return described(job)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
+from flaskmail.accounts.permissions import ROLES
 from flaskmail.management.operation import SELF, Call, Resource
 
 resource = Resource("whoami", "Who asks, and what he may do.")
@@ -36,6 +39,10 @@ class WhoAmI(msgspec.Struct):
 def whoami(call: Call) -> WhoAmI:
     """Say who asks, with which credential, and every permission that it has."""
     principal, access = call.principal, call.access
+    roles = list(principal.roles)
+    if not ROLES.keys() >= set(roles):
+        # Of others the id is stored.
+        roles = list(call.server.directory.entries.find(principal.id, replace(access, domain=None)).draft.roles)
     grant = principal.grant
     scopes = None if grant.scopes is None else sorted(grant.scopes)
     return WhoAmI(
@@ -43,7 +50,7 @@ def whoami(call: Call) -> WhoAmI:
         name=principal.name,
         type=principal.type,
         description=principal.description,
-        roles=list(principal.roles),
+        roles=roles,
         permissions=sorted(access.permissions),
         domain=access.domain,
         credential=UsedCredential(grant.kind, grant.id, grant.name, scopes),

@@ -40,8 +40,13 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
         install(blueprint, server)
     plain = {"strict_slashes": False, "merge_slashes": False, "provide_automatic_options": False}
 
-    @blueprint.get("/api/openapi.json", strict_slashes=False, merge_slashes=False)
+    @blueprint.route("/api/openapi.json", methods=METHODS, **plain)
     def described() -> Response:
+        allowed = {"Allow": "GET, HEAD, OPTIONS"}
+        if request.method == "OPTIONS":
+            return Response(status=204, headers=allowed)
+        if request.method not in ("GET", "HEAD"):
+            raise RequestError(405, "This address is for reading alone.", headers=allowed)
         spend_unproven(request.environ)
         # Most processes are never asked for it.
         from flaskmail.management.openapi import encoded

@@ -324,6 +324,9 @@ def test_head_and_options(admin: Any) -> None:
     assert admin("PUT", "/whoami").status == 405
     said = admin("OPTIONS", "/whoami")
     assert (said.status, said.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+    for method, status in (("OPTIONS", 204), ("POST", 405), ("HEAD", 200)):
+        said = admin(method, "/openapi.json")
+        assert (said.status, said.headers.get("Allow")) == (status, None if status == 200 else "GET, HEAD, OPTIONS")
 
 
 def test_parameters_where_there_are_none(admin: Any) -> None:

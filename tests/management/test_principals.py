@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from flaskmail.accounts.housekeeping import remove_expired
 from flaskmail.accounts.permissions import PERMISSIONS, ROLES
 from flaskmail.hookspecs import Denied, hookimpl
 from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
@@ -287,6 +289,24 @@ def test_nobody_grants_more_than_he_has(root: Manager) -> None:
     ):
         assert refused(attempt, 403)["permission"] in PERMISSIONS
     assert root.made.jmap(f"boss@{HERE}").session["username"] == f"boss@{HERE}"
+
+
+def test_a_key_that_is_over_says_so(root: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    root("POST", "/principal", {"type": "role", "name": "reading", "enabledPermissions": ["individual-list"]}).data  # noqa: B018
+    short = key(root, "short", roles=["reading"], expires="2099-01-01T00:00:00Z")
+    assert short("GET", "/whoami").data["roles"] == ["reading"]
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 100 * 366 * 86400)
+    assert short("GET", "/whoami").status == 401
+    remove_expired(root.made.server.directory._database)
+    monkeypatch.undo()
+    assert root("GET", "/principal/short").data["expires"] == "2099-01-01T00:00:00Z"
+    (secret,) = root("GET", "/principal/short/credentials").data["items"]
+    assert root("DELETE", f"/principal/short/credentials/{secret['id']}").status == 200
+    for field, value in (("expires", "2099-01-01T00:00:00Z"), ("allowedNetworks", "192.0.2.0/24")):
+        refused(
+            root("PATCH", "/principal/short", [{"action": "set", "field": field, "value": value}]), 409, member=field
+        )
+    assert root("PATCH", "/principal/short", [{"action": "set", "field": "disabled", "value": True}]).status == 200
 
 
 def test_nobody_takes_the_place_of_another_by_a_name(root: Manager) -> None:

@@ -170,7 +170,7 @@ def test_purging_removes(admin: Manager, made: MadeServer, monkeypatch: pytest.M
     assert ended(admin, admin("POST", "/store/purge/in-memory"))["result"]["throttle"] >= 0
 
 
-def test_one_job_of_a_kind_at_once(admin: Manager, made: MadeServer) -> None:
+def test_one_job_of_a_kind_at_once(admin: Manager, keeper: Manager, made: MadeServer) -> None:
     jobs = made.server.jobs
     go: list[bool] = []
 
@@ -185,6 +185,9 @@ def test_one_job_of_a_kind_at_once(admin: Manager, made: MadeServer) -> None:
     assert (said.status, said.json["job"], said.json["error"]) == (409, first.id, "assertFailed")
     with pytest.raises(JobRunning):
         jobs.start("verify", wait)
+    elsewhere = keeper("POST", "/store/verify", account="keeper@example.org")
+    assert (elsewhere.status, elsewhere.json["job"]) == (409, None)
+    assert first.id not in elsewhere.json["detail"]
     # Another kind goes on beside it.
     assert ended(admin, admin("POST", "/store/purge/blob"))["state"] == "done"
     listed = admin("GET", "/jobs").data
