@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from flaskmail.decisions.client import Client
+from flaskmail.decisions.cors import is_below
 
 HEALTH = ("/healthz/live", "/healthz/ready")
 """What a supervisor asks: never redirected, never limited."""
+OAUTH = "/auth"
+"""Where clients of the authorization server send codes, tokens and secrets of their own."""
 EXEMPT_BELOW = "/.well-known/acme-challenge/"
 """RFC 8555 section 8.3: a certificate is proven over plain HTTP."""
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 BURNT = (
     "These credentials came over a connection without encryption, where anybody on the way could read them. Take them for "
@@ -36,10 +41,14 @@ def stays(client: Client, path: str) -> str:
     return ""
 
 
-def carries_credentials(environ: Mapping[str, object]) -> bool:
-    """Whether the request of this WSGI environ carries a password or token. RFC 6750 section 2.3 puts one into the query."""
+def carries_credentials(environ: Mapping[str, object], pages: Iterable[str] = ()) -> bool:
+    """Whether the request of this WSGI environ carries a password or token. RFC 6750 section 2.3 puts one into the query; forms
+    that are sent to sign-in pages and OAuth endpoints hold them. pages: paths of the former."""
     query = str(environ.get("QUERY_STRING") or "")
-    return "HTTP_AUTHORIZATION" in environ or re.search(r"(?:^|&)access_token=", query) is not None
+    if "HTTP_AUTHORIZATION" in environ or re.search(r"(?:^|&)access_token=", query) is not None:
+        return True
+    kind = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    return kind in _FORMS and is_below(str(environ.get("PATH_INFO") or ""), (*pages, OAUTH))
 
 
 def location(base: str, path: str, query: str) -> str:

@@ -78,6 +78,12 @@ def test_credentials_are_recognised() -> None:
     assert carries_credentials({"HTTP_AUTHORIZATION": ""})
     assert carries_credentials({"QUERY_STRING": "a=b&access_token=c"})
     assert not carries_credentials({"QUERY_STRING": "xaccess_token=c"})
+    form = {"CONTENT_TYPE": "Application/x-www-form-urlencoded; charset=utf-8"}
+    assert carries_credentials(form | {"PATH_INFO": "/auth/token"})
+    assert carries_credentials(form | {"PATH_INFO": "/login"}, ["/login"])
+    assert carries_credentials({"CONTENT_TYPE": "multipart/form-data", "PATH_INFO": "/login/x"}, ["/login"])
+    assert not carries_credentials(form | {"PATH_INFO": "/contact"}, ["/login"])
+    assert not carries_credentials({"CONTENT_TYPE": "application/json", "PATH_INFO": "/login"}, ["/login"])
 
 
 @pytest.mark.parametrize(
