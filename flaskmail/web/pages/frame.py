@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -83,7 +84,8 @@ def page(template: str, status: int = 200, *, form_actions: Iterable[str] = (), 
     """The response with a page. form_actions: where its forms may lead beside this server, as sources of CSP; values: of the
     template."""
     visit: Visit | None = g.get("flaskmail_visit")
-    prefix = visit.prefix if visit is not None else ""
+    base = urlsplit(g.get("flaskmail_base", ""))
+    prefix = base.path.rstrip("/")
     body = (
         _templates()
         .get_template(template)
@@ -91,7 +93,7 @@ def page(template: str, status: int = 200, *, form_actions: Iterable[str] = (), 
             url=lambda path: prefix + path,
             asset=lambda name: prefix + NAMES[name],
             token=visit.token if visit is not None else "",
-            host=visit.host if visit is not None else "",
+            host=base.hostname or "",
             principal=visit.principal if visit is not None else None,
             manages=visit is not None and visit.manages,
             path=request.path,

@@ -246,9 +246,8 @@ def leave_for(url: str) -> Response:
     return response
 
 
-def _arrive(server: Server) -> Visit:
+def _arrive(server: Server, base: str) -> Visit:
     environ = request.environ
-    base = base_url(server, environ, "")
     secure = base.startswith("https:") or request.scheme == "https"
     value = request.cookies.get(cookie_name(secure), "")
     session, known = None, _VALUE.fullmatch(value) is not None
@@ -270,10 +269,12 @@ def install(blueprint: Blueprint, server: Server) -> None:
     """Makes the Visit of each request, and tells the browser of its cookie."""
 
     def begin() -> None:
+        # Also for the pages that say why there is no visit.
+        g.flaskmail_base = base_url(server, request.environ, "")
         # Pages take the cookie alone.
         spend_unproven(request.environ)
         if request.endpoint != f"{blueprint.name}.asset":
-            g.flaskmail_visit = _arrive(server)
+            g.flaskmail_visit = _arrive(server, g.flaskmail_base)
 
     def end(response: Response) -> Response:
         found: Visit | None = g.get("flaskmail_visit")

@@ -126,6 +126,8 @@ class TestHeaders:
 
     def test_urls_follow_the_public_address(self) -> None:
         with make_server(config='[server.http]\nurl = "https://mail.example.org/post"\n') as made:
+            nothing = made.client.get("/login/nothing").text
+            assert re.findall(r'(?:href|src)="(/[^/"]*)', nothing) == ["/post"] * 4
             page = made.client.get("/login", headers={"Host": "evil.example"})
             assert "evil.example" not in page.text
             assert 'action="/post/login"' in page.text
