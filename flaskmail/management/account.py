@@ -14,7 +14,7 @@ from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.strength import check_strength
 from flaskmail.accounts.totp import WrongCode
 from flaskmail.errors import RequestError
-from flaskmail.management.credentials import PERMISSION, Label, NewSecret, Scopes, make, own
+from flaskmail.management.credentials import PERMISSION, Label, NewSecret, Scopes, check_new, make, own
 from flaskmail.management.operation import Call, Members, Resource
 from flaskmail.management.refusals import not_found
 from flaskmail.management.shapes import Moment, Password
@@ -123,7 +123,7 @@ def auth(call: Call) -> Auth:
     example=[{"type": "addAppPassword", "name": "phone"}],
 )
 def update(call: Call, body: Sequence[Step] | Proof) -> Made | None:
-    """Change how you sign in, step by step, until one is refused.
+    """Change how you sign in; all steps, or none where one is refused.
 
     The body is the list of steps, as the old API had it, or an object with them and the proof that it is you. Null comes back
     when nothing was made that has to be shown."""
@@ -131,22 +131,19 @@ def update(call: Call, body: Sequence[Step] | Proof) -> Made | None:
     steps = body.steps if isinstance(body, Proof) else body
     if any(isinstance(step, (SetPassword, EnableOtpAuth, ConfirmOtpAuth, DisableOtpAuth)) for step in steps):
         _prove(call, owner, body if isinstance(body, Proof) else None)
+    _check(call, owner, steps)
     made = Made()
-    for step in steps:
+    # Nothing but a wrong code can be refused now: what asks for one goes first.
+    for step in sorted(steps, key=lambda step: not isinstance(step, (EnableOtpAuth, ConfirmOtpAuth, DisableOtpAuth))):
         _take(call, owner, step, made)
     call.changed = [{"type": step.__struct_config__.tag, "name": getattr(step, "name", None)} for step in steps]
     return made if made != Made() else None
 
 
 def _take(call: Call, owner: Principal, step: Step, made: Made) -> None:
-    directory, settings = call.server.directory, call.server.settings
+    directory = call.server.directory
     match step:
         case SetPassword(password=password):
-            try:
-                check_strength(password, owner.name, settings.authentication.password.min_length)
-            except BadPassword as error:
-                # What is strong enough is a setting: no fault of the request's form.
-                raise Unfit("password", str(error)) from None
             directory.principals.set_password(owner.name, directory.passwords.hash(password))
         case EnableOtpAuth():
             directory.second_factors.enrol(owner)
@@ -159,14 +156,33 @@ def _take(call: Call, owner: Principal, step: Step, made: Made) -> None:
         case AddAppPassword():
             made.app_passwords.append(make(call, owner, "app-password", step.name, step.scopes, step.expires))
         case RemoveAppPassword(name=name):
-            ids = [one.id for one in directory.tokens.all(owner) if (one.kind, one.name) == ("app-password", name)]
-            if not ids:
-                raise not_found("app password", name)
-            for id in ids:
-                directory.tokens.revoke(id)
+            for one in directory.tokens.all(owner):
+                if (one.kind, one.name) == ("app-password", name):
+                    directory.tokens.revoke(one.id)
 
 
 # ----
+def _check(call: Call, owner: Principal, steps: Sequence[Step]) -> None:
+    """Refuses what can be seen to be wrong before anything is done."""
+    directory, settings = call.server.directory, call.server.settings
+    names = {one.name for one in directory.tokens.all(owner) if one.kind == "app-password"}
+    for step in steps:
+        match step:
+            case SetPassword(password=password):
+                try:
+                    check_strength(password, owner.name, settings.authentication.password.min_length)
+                except BadPassword as error:
+                    # What is strong enough is a setting: no fault of the request's form.
+                    raise Unfit("password", str(error)) from None
+            case AddAppPassword():
+                check_new(call, owner, step.scopes, step.expires)
+                names.add(step.name)
+            case RemoveAppPassword(name=name):
+                if name not in names:
+                    raise not_found("app password", name)
+                names.discard(name)
+
+
 def _prove(call: Call, owner: Principal, proof: Proof | None) -> None:
     """Raises RequestError 403 unless it is its owner who asks, and not a program that he gave a credential."""
     directory = call.server.directory

@@ -178,7 +178,17 @@ def make(
     scopes: list[str] | None,
     expires: str | None,
 ) -> NewSecret:
-    """Makes a credential for who asks. Absent for a scope that does not exist, RequestError 403 for one that his own lacks."""
+    """Makes a credential for who asks. Raises as ``check_new``."""
+    chosen, until = check_new(call, owner, scopes, expires)
+    token, secret = call.server.directory.tokens.create(owner, name, until, kind=kind, scopes=chosen)
+    return NewSecret(token.id, name, secret)
+
+
+def check_new(
+    call: Call, owner: Principal, scopes: list[str] | None, expires: str | None
+) -> tuple[frozenset[str] | None, int | None]:
+    """(the scopes, seconds since 1970 of the end) of a credential that is to be made. Absent for a scope that does not exist,
+    RequestError 403 for one that his own lacks, Unfit for an end that is past."""
     chosen = None if scopes is None else frozenset(scopes)
     known = SCOPES.keys() | call.server.engine.capabilities.keys()
     unknown = (chosen or frozenset()) - known
@@ -189,8 +199,7 @@ def make(
         # Nobody grants more than he has.
         lacking = min((chosen or known) - held)
         raise RequestError(403, f"This credential does not have the scope {lacking}.", extra={"scope": lacking})
-    token, secret = call.server.directory.tokens.create(owner, name, expiry(expires), kind=kind, scopes=chosen)
-    return NewSecret(token.id, name, secret)
+    return chosen, expiry(expires)
 
 
 def _credentials(call: Call, owner: Principal) -> Iterator[Credential]:

@@ -146,6 +146,22 @@ def test_app_passwords_reach_mail_alone(made: MadeServer, alice: Manager) -> Non
     refused(alice("POST", "/account/auth", [{"type": "removeAppPassword", "name": "phone"}]), 404, item="phone")
 
 
+def test_steps_are_all_taken_or_none(made: MadeServer, alice: Manager) -> None:
+    add = {"type": "addAppPassword", "name": "phone"}
+    for wrong, status in (
+        ({"type": "removeAppPassword", "name": "tablet"}, 404),
+        ({"type": "addAppPassword", "name": "x", "scopes": ["urn:nothing"]}, 404),
+        ({"type": "addAppPassword", "name": "x", "expires": "2020-01-01T00:00:00Z"}, 409),
+        ({"type": "setPassword", "password": "short"}, 409),
+        ({"type": "confirmOtpAuth", "code": "000000"}, 403),
+    ):
+        assert alice("POST", "/account/auth", [add, wrong]).status == status, wrong
+        assert alice("GET", "/account/auth").data["appPasswords"] == []
+    steps = [add, {"type": "removeAppPassword", "name": "phone"}, add]
+    assert len(alice("POST", "/account/auth", steps).data["appPasswords"]) == 2
+    assert alice("GET", "/account/auth").data["appPasswords"] == ["phone"]
+
+
 def test_credentials_are_listed_and_ended(made: MadeServer, alice: Manager, admin: Manager) -> None:
     phone = alice("POST", "/account/credentials", {"kind": "app-password", "name": "phone"}).data
     script = alice("POST", "/account/credentials", {"kind": "token", "name": "script", "scopes": [MAIL, ACCOUNT]}).data
