@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from flaskmail import builtin
 from flaskmail.config import Settings
 from flaskmail.datatypes import core, mail
 from flaskmail.decisions.mistakes import Mistake
+from flaskmail.errors import ConfigError, Problem
 from flaskmail.jmap.context import Limits
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.dispatch import Engine
@@ -28,14 +30,17 @@ class Parts:
     """What is known from the code alone, and the same in every process: plugins, data types, methods, capabilities."""
 
     def __init__(self, server: object, settings: Settings, plugins: Iterable[object], installed: bool) -> None:
-        self.plugins = load_plugins(
-            builtin.PLUGINS,
-            settings.plugins.paths,
-            plugins,
-            installed=installed,
-            disabled=settings.plugins.disabled,
-            configured=settings.plugins.options,
-        )
+        try:
+            self.plugins = load_plugins(
+                builtin.PLUGINS,
+                settings.plugins.paths,
+                plugins,
+                installed=installed,
+                disabled=settings.plugins.disabled,
+                configured=settings.plugins.options,
+            )
+        except ConfigError as error:
+            raise ConfigError([_located(problem, settings) for problem in error.problems]) from None
         own = [kind for module in BUILT_IN for kind in module.types()]
         self.types = [*own, *gather(self.plugins, "jmap_datatypes", _types(own), server=server)]
         self.methods = [method for module in BUILT_IN for method in module.METHODS]
@@ -61,6 +66,11 @@ class Parts:
         """The engine with the limits of these settings. ConfigError when the parts do not fit together."""
         limits = Limits(**settings.limits())
         return Engine(self.types, self.methods, self.capabilities, limits, settings.jmap.strict_using)
+
+
+def _located(problem: Problem, settings: Settings) -> Problem:
+    """With where a setting that names plugins stands."""
+    return replace(problem, where=settings.origin(problem.key)) if problem.where == "settings" else problem
 
 
 def _types(known: Iterable[DataType]) -> Callable[[Any], DataType]:

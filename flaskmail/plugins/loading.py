@@ -46,8 +46,10 @@ def load_plugins(
 
     def found(loaded: Loaded, make: Callable[[], object]) -> None:
         loaded = replace(loaded, blocked=loaded.name in disabled and loaded.source != "built-in")
-        if manager.loaded(loaded.name) is not None:
-            problems.append(Problem(loaded.name, "", "a second plugin of that name", "each plugin once"))
+        known = manager.loaded(loaded.name)
+        if known is not None:
+            of = f"{loaded.place} beside " + ("our own" if known.source == "built-in" else known.place)
+            problems.append(Problem(loaded.name, "", f"a second plugin of that name: {of}", "each name once"))
             return
         manager.found.append(loaded)
         if loaded.blocked:

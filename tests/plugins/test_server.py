@@ -140,5 +140,7 @@ def test_plugins_of_a_folder_and_disabled_ones(tmp_path: Path) -> None:
         assert made.account("alice@example.org").call("Extra/hello")["hello"] == "alice@example.org"
     with make_server(config=config + "disabled = ['extra']\n") as made:
         assert made.account("alice@example.org").attempt("Extra/hello")[1]["type"] == "unknownMethod"
-    with pytest.raises(ConfigError, match="did you mean 'extra'"):
-        make_server(config=config + "disabled = ['extras']\n")
+    with pytest.raises(ConfigError, match="did you mean 'extra'") as refused:
+        make_server(config=config + "disabled = ['extras']\n[plugins.extr]\n")
+    keys = [(Path(problem.where).name, problem.key) for problem in refused.value.problems]
+    assert keys == [("config.toml", "plugins.disabled"), ("config.toml", "plugins.extr")]
