@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from flaskmail.errors import StoreError
 from flaskmail.jmap.storage import BlobInfo
 from flaskmail.jobs import JobRunning, Work
 from flaskmail.management.jobs import JobInfo, described, seen
-from flaskmail.management.operation import Call, Octets, Query, Resource
+from flaskmail.management.operation import Call, F, Octets, Query, Resource
 from flaskmail.management.refusals import conflict, not_found, unsupported
 from flaskmail.upkeep import Tell, purge_blobs, purge_data, purge_histories, purge_memory, reindex_all, verify_all
 from flaskmail.upkeep.checking import stored_accounts
@@ -72,6 +73,52 @@ def _whole(call: Call) -> None:
         raise call.access.lacking("all-domains")
 
 
+def _begins(
+    path: str,
+    name: str,
+    permission: str,
+    *,
+    query: type[Query] | None = None,
+    by_get: str | None = None,
+    refuses: Mapping[int, str] | None = None,
+) -> Callable[[F], F]:
+    """Declares what begins a job. by_get: what the old API's GET of the same path does; None where it had none."""
+
+    def declare(function: F) -> F:
+        if by_get is not None:
+            given = {} if query is None else {"query": query()}
+            _by_get(path, f"{name}ByGet", permission, partial(function, **given), by_get)
+        declared = resource.operation(
+            "POST",
+            path,
+            name,
+            permissions=(permission,),
+            query=query,
+            answer=JobInfo,
+            status=202,
+            refuses=refuses or {409: _RUNNING},
+        )
+        return declared(function)
+
+    return declare
+
+
+def _by_get(path: str, name: str, permission: str, start: Callable[..., JobInfo], what: str) -> None:
+    """Declares a GET of the old API, behind management.legacy-get, which begins a job and says nothing of it."""
+
+    def of_account(call: Call, account: str) -> None:
+        start(call, account)
+
+    def of_all(call: Call) -> None:
+        start(call)
+
+    handler: Callable[..., None] = of_account if "{account}" in path else of_all
+    handler.__doc__ = f"{what}, as the old API did it: by GET."
+    resource.operation(
+        "GET", path, name, permissions=(permission,), legacy=True, changes=True, refuses={409: _RUNNING}
+    )(handler)
+
+
 # ---- verify, backup, reindex
 
 
@@ -82,14 +129,11 @@ class VerifyQuery(Query, kw_only=True):
     repair: Annotated[bool, msgspec.Meta(description="Mend what can be mended from what is there.")] = False
 
 
-@resource.operation(
-    "POST",
+@_begins(
     "/store/verify",
     "store.verify",
-    permissions=("storage-verify",),
+    "storage-verify",
     query=VerifyQuery,
-    answer=JobInfo,
-    status=202,
     refuses={404: "There is no such account.", 409: _RUNNING},
 )
 def verify(call: Call, query: VerifyQuery) -> JobInfo:
@@ -106,13 +150,10 @@ def verify(call: Call, query: VerifyQuery) -> JobInfo:
     return _start(call, "verify", work, account=query.account, repair=query.repair)
 
 
-@resource.operation(
-    "POST",
+@_begins(
     "/store/backup",
     "store.backup",
-    permissions=("backup",),
-    answer=JobInfo,
-    status=202,
+    "backup",
     refuses={409: "The setting storage.backup-path names no folder, or a job of this kind runs already."},
 )
 def backup(call: Call) -> JobInfo:
@@ -166,16 +207,7 @@ def _reindex(call: Call, name: str | None, query: ReindexQuery) -> JobInfo:
     return _start(call, "reindex", work, account=name)
 
 
-@resource.operation(
-    "POST",
-    "/store/reindex",
-    "store.reindex",
-    permissions=("fts-reindex",),
-    query=ReindexQuery,
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
-)
+@_begins("/store/reindex", "store.reindex", "fts-reindex", query=ReindexQuery, by_get="Make search indexes anew")
 def reindex(call: Call, query: ReindexQuery) -> JobInfo:
     """Make the search indexes of all accounts anew.
 
@@ -183,15 +215,12 @@ def reindex(call: Call, query: ReindexQuery) -> JobInfo:
     return _reindex(call, None, query)
 
 
-@resource.operation(
-    "POST",
+@_begins(
     "/store/reindex/{account}",
     "store.reindexAccount",
-    permissions=("fts-reindex",),
+    "fts-reindex",
     query=ReindexQuery,
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
+    by_get="Make the search index of one account anew",
 )
 def reindex_account(call: Call, account: str, query: ReindexQuery) -> JobInfo:
     """Make the search index of one account anew."""
@@ -201,12 +230,9 @@ def reindex_account(call: Call, account: str, query: ReindexQuery) -> JobInfo:
 # ---- purge
 
 
-def _purge_blobs(call: Call, name: str | None) -> JobInfo:
-    return _purge_accounts(call, name, "blob", "blobs", purge_blobs)
-
-
-def _purge_histories(call: Call, name: str | None) -> JobInfo:
-    return _purge_accounts(call, name, "account", "forgotten", purge_histories)
+_BLOBS = ("blob", "blobs", purge_blobs)
+_HISTORIES = ("account", "forgotten", purge_histories)
+"""What is purged, how the answer calls what went, and by which function."""
 
 
 def _purge_accounts(call: Call, name: str | None, what: str, told_as: str, purge: Callable[..., Any]) -> JobInfo:
@@ -226,172 +252,68 @@ def _purge(call: Call, what: str, work: Callable[[], Any]) -> JobInfo:
     return _start(call, "purge", lambda tell: work(), what=what)
 
 
-def _purge_data(call: Call) -> JobInfo:
-    server = call.server
-    return _purge(call, "data", lambda: purge_data(server.store, server.directory))
-
-
-def _purge_memory(call: Call) -> JobInfo:
-    server = call.server
-    return _purge(call, "in-memory", lambda: purge_memory(server.directory))
-
-
-@resource.operation(
-    "POST",
-    "/store/purge/blob",
-    "store.purgeBlobs",
-    permissions=("purge-blob-store",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
-)
+@_begins("/store/purge/blob", "store.purgeBlobs", "purge-blob-store", by_get="Remove uploads that nothing refers to")
 def purge_blob(call: Call) -> JobInfo:
     """Remove uploads that nothing has referred to for a day.
 
     The job's result: `accounts`, `blobs`, `failed`."""
-    return _purge_blobs(call, None)
+    return _purge_accounts(call, None, *_BLOBS)
 
 
-@resource.operation(
-    "POST",
-    "/store/purge/blob/{account}",
-    "store.purgeBlobsOfAccount",
-    permissions=("purge-blob-store",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
-)
+@_begins("/store/purge/blob/{account}", "store.purgeBlobsOfAccount", "purge-blob-store")
 def purge_blob_of(call: Call, account: str) -> JobInfo:
     """Remove uploads of one account that nothing has referred to for a day."""
-    return _purge_blobs(call, account)
+    return _purge_accounts(call, account, *_BLOBS)
 
 
-@resource.operation(
-    "POST",
-    "/store/purge/account",
-    "store.purgeAccounts",
-    permissions=("purge-account",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
-)
+@_begins("/store/purge/account", "store.purgeAccounts", "purge-account", by_get="Forget what was destroyed long ago")
 def purge_accounts(call: Call) -> JobInfo:
     """Forget what was destroyed before the newest `jmap.protocol.changes.max-history` changes of each account.
 
     The job's result: `accounts`, `forgotten`, `failed`."""
-    return _purge_histories(call, None)
+    return _purge_accounts(call, None, *_HISTORIES)
 
 
-@resource.operation(
-    "POST",
+@_begins(
     "/store/purge/account/{account}",
     "store.purgeAccount",
-    permissions=("purge-account",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
+    "purge-account",
+    by_get="Forget what was destroyed long ago in one account",
 )
 def purge_account(call: Call, account: str) -> JobInfo:
     """Forget what was destroyed before the newest `jmap.protocol.changes.max-history` changes of one account."""
-    return _purge_histories(call, account)
+    return _purge_accounts(call, account, *_HISTORIES)
 
 
-@resource.operation(
-    "POST",
-    "/store/purge/data",
-    "store.purgeData",
-    permissions=("purge-data-store",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
-)
+@_begins("/store/purge/data", "store.purgeData", "purge-data-store", by_get="Remove credentials that have expired")
 def purge_expired(call: Call) -> JobInfo:
     """Remove credentials that expired a day ago, and what is left of accounts that were never finished.
 
     The job's result: how many of each kind."""
-    return _purge_data(call)
+    server = call.server
+    return _purge(call, "data", lambda: purge_data(server.store, server.directory))
 
 
-@resource.operation(
-    "POST",
+@_begins(
     "/store/purge/in-memory",
     "store.purgeInMemory",
-    permissions=("purge-in-memory-store",),
-    answer=JobInfo,
-    status=202,
-    refuses={409: _RUNNING},
+    "purge-in-memory-store",
+    by_get="Remove counts of wrong passwords that hold nobody back",
 )
 def purge_in_memory(call: Call) -> JobInfo:
     """Remove counts of wrong passwords that hold nobody back any more.
 
     The job's result: how many."""
-    return _purge_memory(call)
+    server = call.server
+    return _purge(call, "in-memory", lambda: purge_memory(server.directory))
 
 
-# ---- the GETs of the old API, behind management.legacy-get
-
-
-def _legacy(path: str, name: str, permission: str, start: Callable[..., JobInfo], what: str) -> None:
-    takes_account = "{account}" in path
-
-    def of_account(call: Call, account: str) -> None:
-        start(call, account)
-
-    def of_all(call: Call) -> None:
-        start(call)
-
-    handler: Callable[..., None] = of_account if takes_account else of_all
-    handler.__doc__ = f"{what}, as the old API did it: by GET."
-    resource.operation(
-        "GET", path, name, permissions=(permission,), legacy=True, changes=True, refuses={409: _RUNNING}
-    )(handler)
-
-
-_legacy(
-    "/store/purge/blob",
-    "store.purgeBlobsByGet",
-    "purge-blob-store",
-    lambda call: _purge_blobs(call, None),
-    "Remove uploads that nothing refers to",
-)
-_legacy(
-    "/store/purge/account",
-    "store.purgeAccountsByGet",
-    "purge-account",
-    lambda call: _purge_histories(call, None),
-    "Forget what was destroyed long ago",
-)
-_legacy(
-    "/store/purge/account/{account}",
-    "store.purgeAccountByGet",
-    "purge-account",
-    _purge_histories,
-    "Forget what was destroyed long ago in one account",
-)
-_legacy(
-    "/store/purge/data", "store.purgeDataByGet", "purge-data-store", _purge_data, "Remove credentials that have expired"
-)
-for _old in ("in-memory", "lookup"):
-    _legacy(
-        f"/store/purge/{_old}",
-        f"store.purge{'InMemory' if _old == 'in-memory' else 'Lookup'}ByGet",
-        "purge-in-memory-store",
-        _purge_memory,
-        "Remove counts of wrong passwords that hold nobody back",
-    )
-_legacy(
-    "/store/reindex",
-    "store.reindexByGet",
-    "fts-reindex",
-    lambda call: _reindex(call, None, ReindexQuery()),
-    "Make search indexes anew",
-)
-_legacy(
-    "/store/reindex/{account}",
-    "store.reindexAccountByGet",
-    "fts-reindex",
-    lambda call, account: _reindex(call, account, ReindexQuery()),
-    "Make the search index of one account anew",
+_by_get(
+    "/store/purge/lookup",
+    "store.purgeLookupByGet",
+    "purge-in-memory-store",
+    purge_in_memory,
+    "Remove counts of wrong passwords that hold nobody back",
 )
 
 
