@@ -159,6 +159,11 @@ def update_principal(admin: Client, alice: Client) -> None:
     assert admin.data("PATCH", f"/api/principal/{ALICE}", back) is None
     assert admin.data("GET", f"/api/principal/{ALICE}")["emails"] == [ALICE]
     assert admin("PATCH", f"/api/principal/{ALICE}", [{"action": "set", "field": "nonsense", "value": 1}]).status == 400
+    password = [{"action": "addItem", "field": "secrets", "value": PASSWORD}]
+    assert admin.data("PATCH", f"/api/principal/{ALICE}", password) is None
+    assert alice.data("GET", "/api/whoami")["name"] == ALICE
+    others = [{"action": "addItem", "field": "members", "value": "x"}]
+    assert admin("PATCH", f"/api/principal/{ALICE}", others).status == 409
 
 
 @walk("DELETE /api/principal/{name}")
@@ -219,6 +224,8 @@ def change_settings(admin: Client, alice: Client) -> None:
     assert admin.data("GET", "/api/settings/keys", keys="account.quota")
     assert admin.data("DELETE", "/api/settings/account.quota") is None
     assert admin.data("GET", "/api/settings/keys", keys="account.quota") == {}
+    assert admin("DELETE", "/api/settings/account.qota").status == 404
+    assert admin("DELETE", "/api/settings/server.http.hsts").status == 409
     wrong = [["account.quota", "1 GB"], ["server.http.headres.0000", "X: y"]]
     refused = admin("POST", "/api/settings", [{"type": "insert", "values": wrong}])
     assert refused.status == 400
@@ -321,6 +328,7 @@ def job_done(admin: Client, job: object) -> None:
     "GET /api/store/purge/account/{id}",
     "GET /api/store/purge/data",
     "GET /api/store/purge/in-memory",
+    "GET /api/store/purge/lookup",
     "GET /api/store/reindex",
     "GET /api/store/reindex/{id}",
 )
@@ -330,7 +338,7 @@ def store(admin: Client, alice: Client) -> None:
         assert admin("GET", f"/api/store/{path}").status == 405, path
         job_done(admin, admin.data("POST", f"/api/store/{path}"))
     with old_gets(admin):
-        for path in (*paths, "reindex", f"reindex/{ALICE}"):
+        for path in (*paths, "purge/lookup", "reindex", f"reindex/{ALICE}"):
             assert admin.data("GET", f"/api/store/{path}") is None, "there it was nothing but null"
 
 
