@@ -115,6 +115,7 @@ class _Block:
         self.otherwise: Code | None = None
         self.has_else = False
         self.folding = Frame({})
+        self.outcomes: list[tuple[str, Value]] = []
 
     def wrong(self, message: str, path: str = "", hint: str = "") -> None:
         self.errors.append(BlockError(message, path=path, hint=hint))
@@ -132,7 +133,9 @@ class _Block:
         if self.errors or self.otherwise is None:
             raise ExpressionErrors(self.errors)
         try:
-            return _compiled(str(list(self.raw)), self.code(self.otherwise), self.scope)
+            compiled = _compiled(str(list(self.raw)), self.code(self.otherwise), self.scope)
+            compiled.outcomes = tuple(self.outcomes)
+            return compiled
         except ExpressionError as error:
             raise ExpressionErrors([error]) from None
 
@@ -188,7 +191,10 @@ class _Block:
             if condition and isinstance(raw, str):
                 source.text = raw
                 return compiler.condition(parse(raw), source)
-            return _value(raw, source, expected)
+            code = _value(raw, source, expected)
+            if code.constant is not None and not condition:
+                self.outcomes.append((path, code.constant))
+            return code
         except ExpressionError as error:
             error.path = path
             self.errors.append(error)

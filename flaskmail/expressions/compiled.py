@@ -21,10 +21,11 @@ class Compiled:
     """A setting that is ready to be evaluated, by any number of threads.
 
     text: the source (of an if-block: what stands in the file); type: the types that its value may have; uses: the
-    variables that it reads; constant: its value when it needs none of them and is always the same, else None.
+    variables that it reads; constant: its value when it needs none of them and is always the same, else None; outcomes: of an
+    if-block, the members that always give the same value, each as (path, value).
     """
 
-    __slots__ = ("_key", "_old", "_run", "_types", "_young", "constant", "pure", "text", "type", "uses")
+    __slots__ = ("_key", "_old", "_run", "_types", "_young", "constant", "outcomes", "pure", "text", "type", "uses")
 
     def __init__(self, text: str, code: Code, variables: Mapping[str, Type]) -> None:
         self.text, self.type, self.uses, self.pure = text, code.type, code.uses, code.pure
@@ -35,6 +36,7 @@ class Compiled:
         self._young: dict[Any, Value] = {}
         self._old: dict[Any, Value] = {}
         self.constant: Value | None = None
+        self.outcomes: tuple[tuple[str, Value], ...] = ()
         if not code.uses and code.pure:
             self.constant = self._young[()] = code.run(Frame({}))
 

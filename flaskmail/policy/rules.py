@@ -93,7 +93,8 @@ READERS: dict[str, Callable[[Environ, Client], Any]] = {
 
 
 class Rule:
-    """A setting that is an expression, ready for requests. constant: its value when it needs no request; text: as configured.
+    """A setting that is an expression, ready for requests. constant: its value when it needs no request; constants: the values
+    that it is known to give, each with the path of the member that gives it; text: as configured.
 
     ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
 
@@ -113,6 +114,8 @@ class Rule:
         except ExpressionErrors as errors:
             raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
         self.constant, self.text = self._compiled.constant, self._compiled.text
+        one = () if self.constant is None else (("", self.constant),)
+        self.constants: tuple[tuple[str, Any], ...] = self._compiled.outcomes or one
         self._readers = [(name, READERS[name]) for name in sorted(self._compiled.uses)]
 
     def variables(self, environ: Environ, client: Client) -> dict[str, Any]:
@@ -125,8 +128,8 @@ class Rule:
         return self._compiled.evaluate(values | instead if instead else values)
 
 
-def _wrong(found: object, expected: str) -> ConfigError:
-    return ConfigError([Problem("settings", "", shown(found), expected)])
+def _wrong(found: object, expected: str, path: str = "") -> Problem:
+    return Problem("settings", path, shown(found), expected)
 
 
 def _once(sentence: str) -> Callable[[Exception], None]:
@@ -168,10 +171,22 @@ class UrlRule:
             self.rule = Rule(rules, lookups, readable, functions)
             value = self.rule.constant
         if value is not None:
+            self.constant = self._expected([("", value)])
+        elif rules is not None:
+            self._expected(self.rule.constants)
+
+    @staticmethod
+    def _expected(values: Iterable[tuple[str, object]]) -> str | None:
+        """The last one, as a base URL. ConfigError when one is none."""
+        url, problems = None, []
+        for path, value in values:
             try:
-                self.constant = read_base_url(str(value))
+                url = read_base_url(str(value))
             except ValueError as error:
-                raise _wrong(value, str(error)) from None
+                problems.append(_wrong(value, str(error), path))
+        if problems:
+            raise ConfigError(problems)
+        return url
 
     def base(self, environ: Environ, client: Client) -> str:
         """The base URL for a request, without a slash at its end."""
@@ -185,10 +200,14 @@ class UrlRule:
         return base if base.startswith("https://") else None
 
     def _evaluate(self, environ: Environ, client: Client, **instead: Any) -> str:
+        value = ""
         try:
-            return self._checked(str(self.rule.value(environ, client, **instead)))
-        except (FlaskmailError, ValueError) as error:
+            value = str(self.rule.value(environ, client, **instead))
+            return self._checked(value)
+        except FlaskmailError as error:
             self.complain(error)
+        except ValueError as error:
+            self.complain(ValueError(f"found {shown(value)}, expected {error}"))
         # Where the request would have to be believed, only what is configured is.
         return self._checked(str(self._default.value(environ, client, **instead)))
 
@@ -211,18 +230,26 @@ class AccessRule:
     ) -> AccessRule | None:
         """The rule; None when every request passes. ConfigError as for Rule, also for a constant that is no status."""
         rule = Rule(rules, lookups, readable, functions)
-        if rule.constant is not None:
-            status = access_status(rule.constant)
-            if status == ALLOWED:
-                return None
-            if status == CLOSED and str(rule.constant) != str(CLOSED):
-                raise _wrong(rule.constant, "a status: 200, or one from 400 to 599")
-        return cls(rule)
+        problems = [_wrong(value, _STATUS, path) for path, value in rule.constants if _is_no_status(value)]
+        if problems:
+            raise ConfigError(problems)
+        return None if rule.constant is not None and access_status(rule.constant) == ALLOWED else cls(rule)
 
     def status(self, environ: Environ, client: Client) -> int:
         """200, or the status of the refusal."""
         try:
-            return access_status(self.rule.value(environ, client))
+            value = self.rule.value(environ, client)
         except FlaskmailError as error:
             self.complain(error)
             return CLOSED
+        status = access_status(value)
+        if status == CLOSED and _is_no_status(value):
+            self.complain(ValueError(f"found {shown(value)}, expected {_STATUS}"))
+        return status
+
+
+_STATUS = "a status: 200, or one from 400 to 599"
+
+
+def _is_no_status(value: object) -> bool:
+    return access_status(value) == CLOSED and str(value) not in (f"{CLOSED}", f"{CLOSED}.0")

@@ -63,6 +63,35 @@ class TestSettings:
             "rate-limit.anonymous": "",
         }
 
+    def test_members_that_always_give_something_wrong_are_found_too(self) -> None:
+        url = [{"if": "is_tls", "then": "'http//a'"}, {"else": "protocol + '://a'"}]
+        access = [
+            {"if": "method == 'PUT'", "then": "300"},
+            {"if": "method == 'GET'", "then": "403"},
+            {"if": "is_tls", "then": "'no'"},
+            {"else": "200"},
+        ]
+        with pytest.raises(ConfigError) as caught:
+            HttpPolicy(bare_app(), {"url": url, "allowed-endpoint": access})
+        assert {problem.key: problem.found for problem in caught.value.problems} == {
+            "url[0].then": "'http//a'",
+            "allowed-endpoint[0].then": "300",
+            "allowed-endpoint[2].then": "'no'",
+        }
+
+    def test_what_turns_out_wrong_for_a_request_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        policy = HttpPolicy(settings={"url": "'http:' + url_path", "allowed-endpoint": "len(url_path)"})
+        app = bare_app()
+        app.add_url_rule("/where", view_func=lambda: policy.base_url(request.environ))
+        policy.init_app(app)
+        for _ in range(2):
+            assert ask(app, "/where").status == 403
+            assert ask(app, "/where", socket_peer="127.0.0.1").body == b"http://localhost"
+        told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert len(told) == 2
+        assert "found 6, expected a status" in told[0]
+        assert "found 'http:/where', expected a base URL" in told[1]
+
     def test_settings_may_come_later(self) -> None:
         policy, app = HttpPolicy(), bare_app()
         policy.init_app(app, {"headers": ["X-A: b"]})
