@@ -117,7 +117,7 @@ class Engine:
             arguments = references.resolve(call.arguments, responses)
             ctx.account = _account(ctx, method, arguments) if method.account else None
             answer = method.call(ctx, arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return [("error", as_method_error(error, call.name).wire())]
         finally:
             ctx.account = None

@@ -10,7 +10,7 @@ from flaskmail.errors import AccountMissing, MethodError, OverQuota, StoreDamage
 log = logging.getLogger("flaskmail.jmap")
 
 
-def as_method_error(error: Exception, method: str) -> MethodError:
+def as_method_error(error: BaseException, method: str) -> MethodError:
     """The method-level error (RFC 8620 section 3.6.2) for an exception out of ``method``.
 
     What nobody expected is ``serverFail``: the log gets the traceback under an error id, the client only the id.

@@ -18,6 +18,9 @@ log = logging.getLogger("flaskmail.plugins")
 TOLD_WHOLE = 10
 """Tracebacks of one plugin in one hook that are logged; later failures are counted, and every thousandth is named."""
 
+RAISED = (Exception, SystemExit)
+"""What counts as a failure of a plugin. ``sys.exit`` in one would end a worker, and with some codes gunicorn as a whole."""
+
 
 class HookFailed(Exception):
     """A plugin failed in a hook that decides something. It is logged already; whoever asks refuses."""
@@ -42,7 +45,7 @@ def answers(manager: Plugins, hook: str, /, only: str | None = None, **arguments
             found = manager.subset_hook_caller(hook, others)(**arguments)
         except ConfigError:
             raise
-        except (Exception, SystemExit) as error:
+        except RAISED as error:
             raise ConfigError([failed(name, hook, error)]) from error
         out.extend((name, answer) for answer in found if answer is not None)
     return out
@@ -111,7 +114,7 @@ def _guarded(
             return answer if answer is None or check is None else check(answer)
         except passes:
             raise
-        except Exception as error:
+        except RAISED as error:
             _failed(manager, name, hook, plugin, error)
             return None
 
@@ -131,14 +134,14 @@ def _guarded_three(
             return answer if answer is None or check is None else check(answer)
         except passes:
             raise
-        except Exception as error:
+        except RAISED as error:
             _failed(manager, name, hook, plugin, error)
             return None
 
     return guarded
 
 
-def _failed(manager: Plugins, name: str, hook: Hook, plugin: str, error: Exception) -> None:
+def _failed(manager: Plugins, name: str, hook: Hook, plugin: str, error: BaseException) -> None:
     count = manager.note_failure(plugin, name)
     if count <= TOLD_WHOLE:
         log.error("the plugin %s failed in %s. %s", plugin, name, hook.fails, exc_info=error)
@@ -249,7 +252,7 @@ def _around(manager: Plugins, name: str, caller: pluggy.HookCaller, names: tuple
             return hook.check(answer) if hook.kind == "first" else [hook.check(one) for one in answer]
         except HookFailed:
             raise
-        except Exception as error:
+        except RAISED as error:
             if isinstance(error, hook.passes):
                 raise
             _failed(manager, name, hook, wrappers, error)

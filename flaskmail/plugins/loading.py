@@ -16,7 +16,7 @@ from types import ModuleType
 import pluggy
 
 from flaskmail.errors import ConfigError, Problem
-from flaskmail.plugins.asking import failed, guard
+from flaskmail.plugins.asking import RAISED, failed, guard
 from flaskmail.plugins.manager import Loaded, Plugins
 
 GROUP = "flaskmail"
@@ -56,7 +56,7 @@ def load_plugins(
             return
         try:
             plugin = make()
-        except (Exception, SystemExit) as error:
+        except RAISED as error:
             where = f"entry point {loaded.name}" if loaded.source == "installed" else loaded.place
             problems.append(failed(where, loaded.place if loaded.source == "installed" else "", error))
         else:

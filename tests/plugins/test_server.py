@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,20 @@ def test_a_plugin_that_declares_something_wrong_is_named(hook: str, answer: Any,
     with pytest.raises(ConfigError, match=told) as refused:
         make_server(plugins=[wrong])
     assert [(problem.where, problem.key) for problem in refused.value.problems] == [("Wrong", hook)]
+
+
+def test_a_method_that_ends_the_process_fails_alone() -> None:
+    class Ends:
+        @hookimpl
+        def jmap_methods(self) -> list[Method]:
+            return [Method("Foo/end", CAPABILITY, lambda ctx, arguments: sys.exit(3))]
+
+        @hookimpl
+        def observe(self) -> None:
+            sys.exit(3)
+
+    with make_server(plugins=[Ends()]) as made:
+        assert made.account("alice@example.org").attempt("Foo/end")[1]["type"] == "serverFail"
 
 
 def test_plugins_of_a_folder_and_disabled_ones(tmp_path: Path) -> None:

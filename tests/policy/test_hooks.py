@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_hook_refuse_request() -> None:
     "answer",
     [
         lambda: broken(),
+        lambda: sys.exit(3),
         lambda: 403,
         lambda: Refusal(200, ""),
         lambda: Refusal(403.0, ""),  # type: ignore[arg-type]
