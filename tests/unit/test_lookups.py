@@ -212,7 +212,7 @@ class TestCommand:
             ("url", "not NAME=VALUE"),
             ("ulr=1", "did you mean 'url'"),
             ("zz=1", "there are listener"),
-            ("is_tls=x", "is a number"),
+            ("is_tls=x", "is an integer"),
         ],
     )
     def test_wrong_variables_are_named(self, run, given, said):
