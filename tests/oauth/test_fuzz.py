@@ -42,6 +42,7 @@ ASKED = (
     "max_age",
     "code_challenge",
     "code_challenge_method",
+    "id_token_hint",
     "request",
 )
 VALUES = st.sampled_from(
