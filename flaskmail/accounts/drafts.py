@@ -220,6 +220,9 @@ def _items(change: Change, before: tuple[str, ...] | None) -> tuple[str, ...] | 
     if change.field == "roles":
         # An alias stands for the role that is stored.
         named |= {ALIASES[name] for name in named & ALIASES.keys()}
+    if change.field == "allowedNetworks":
+        # As it is stored.
+        named = {network(item) for item in items}
     if change.action == "removeItem":
         return tuple(item for item in before or () if item.lower() not in named)
     return (*(before or ()), *items)

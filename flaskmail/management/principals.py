@@ -306,10 +306,12 @@ def update(call: Call, name: str, body: Sequence[Step]) -> None:
     found = _find(call, name)
     if isinstance(found, Domain):
         _allow(call, "domain", "update", found.name)
-        for step in body:
-            if not isinstance(step, SetDescription):
-                raise Unfit(cast(str, step.__struct_config__.tag), "of a domain only the description can be changed")
-            domains.update(call, found.name, domains.ChangedDomain(description=step.value or ""))
+        described = [step.value for step in body if isinstance(step, SetDescription)]
+        if len(described) < len(body):
+            other = next(step for step in body if not isinstance(step, SetDescription))
+            raise Unfit(cast(str, other.__struct_config__.tag), "of a domain only the description can be changed")
+        for last in described[-1:]:
+            domains.update(call, found.name, domains.ChangedDomain(description=last or ""))
         return
     _allow(call, found.draft.type, "update", found.draft.name)
     changes: list[Change] = []

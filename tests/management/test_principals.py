@@ -180,7 +180,9 @@ def test_domains_are_principals_too(root: Manager) -> None:
     root("PATCH", "/principal/third.example", [{"action": "set", "field": "description", "value": "III"}]).data  # noqa: B018
     assert root("GET", "/principal", types="domain", filter="iii").data["total"] == 1
     step = {"action": "set", "field": "name", "value": "x.example"}
-    refused(root("PATCH", "/principal/third.example", [step]), 409, member="name")
+    described = {"action": "set", "field": "description", "value": "IV"}
+    refused(root("PATCH", "/principal/third.example", [described, step]), 409, member="name")
+    assert root("GET", "/principal/third.example").data["description"] == "III"
     refused(root("POST", "/principal", {"type": "domain", "name": "x.example", "quota": 5}), 400, member="quota")
     root("DELETE", "/principal/third.example").data  # noqa: B018 - asserts
     refused(root("GET", "/principal/third.example"), 404, error="notFound")

@@ -354,6 +354,11 @@ def test_items_come_and_go(directory: Directory, root: Access) -> None:
     for _ in range(2):
         assert change(directory, root, f"alice@{HERE}", "removeItem", "emails", f"B@{HERE}").draft.emails == ()
     assert change(directory, root, f"alice@{HERE}", "set", "quota", 0).draft.quota is None
+    make(directory, root, "apiKey", "key", networks=("192.0.2.7", "2001:DB8::/32"))
+    assert change(directory, root, "key", "removeItem", "allowedNetworks", "192.0.2.7").draft.networks == (
+        "2001:db8::/32",
+    )
+    assert change(directory, root, "key", "removeItem", "allowedNetworks", ["2001:db8:0::/32"]).draft.networks == ()
 
 
 def test_a_domain_with_addresses_stays(directory: Directory, root: Access) -> None:
