@@ -58,10 +58,11 @@ def compile_setting(
     scope = _scope(variables, functions, lookups, config_get)
     if isinstance(raw, (list, tuple)):
         return _Block(raw, scope, expected).compiled()
+    source = Source("", "", scope, Frame({}))
     try:
-        return _compiled(str(raw), _value(raw, Source("", "", scope, Frame({})), expected), scope)
+        return _compiled(str(raw), _value(raw, source, expected), scope)
     except ExpressionError as error:
-        raise ExpressionErrors([error]) from None
+        raise ExpressionErrors(_with_strangers(error, raw, source)) from None
 
 
 def _scope(
@@ -103,6 +104,16 @@ def _value(raw: object, source: Source, expected: Type) -> Code:
         return _expected(constant(value_of(raw)), expected, source)
     except ValueError as error:
         raise source.error(str(error), 0) from None
+
+
+def _with_strangers(error: ExpressionError, raw: object, source: Source) -> list[ExpressionError]:
+    """The error, and beside it every name that nobody knows: whoever mends one wants to know of all."""
+    try:
+        names = compiler.strangers(parse(raw), source) if isinstance(raw, str) else []
+    except ExpressionError:
+        return [error]
+    errors = {one.position: one for one in [*names, error]}
+    return [errors[position] for position in sorted(errors)]
 
 
 class _Block:
@@ -196,8 +207,9 @@ class _Block:
                 self.outcomes.append((path, code.constant))
             return code
         except ExpressionError as error:
-            error.path = path
-            self.errors.append(error)
+            for one in _with_strangers(error, raw, source):
+                one.path = path
+                self.errors.append(one)
             return None
 
     def code(self, otherwise: Code) -> Code:

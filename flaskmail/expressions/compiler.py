@@ -6,8 +6,9 @@ from flaskmail.expressions import operators
 from flaskmail.expressions.budget import Frame
 from flaskmail.expressions.calls import call
 from flaskmail.expressions.codes import Code, Source, constant, nearest
-from flaskmail.expressions.errors import Refusal
+from flaskmail.expressions.errors import ExpressionError, Refusal
 from flaskmail.expressions.forms import FORM_COMPILERS
+from flaskmail.expressions.functions import Function
 from flaskmail.expressions.nodes import Call, Capture, Chain, Index, Items, Literal, Name, Node, Unary
 from flaskmail.expressions.types import Type, Value, integer_of, shortened
 
@@ -106,7 +107,35 @@ def _index(node: Index, source: Source) -> Code:
     return source.folded(run, Type.ANY, of, index)
 
 
-def _call(node: Call, source: Source) -> Code:
+def strangers(node: Node, source: Source) -> list[ExpressionError]:
+    """What is wrong with the names in a node that nobody knows, from left to right."""
+    found: list[ExpressionError] = []
+    parts: tuple[Node, ...] = ()
+    try:
+        match node:
+            case Name():
+                _variable(node, source)
+            case Call():
+                parts = node.arguments
+                _function(node, source)
+            case Items():
+                parts = node.items
+            case Index():
+                parts = (node.list, node.index)
+            case Unary():
+                parts = (node.operand,)
+            case Chain():
+                parts = (node.first, *(term for _, _, term in node.rest))
+            case _:
+                pass
+    except ExpressionError as error:
+        found.append(error)
+    for part in parts:
+        found += strangers(part, source)
+    return found
+
+
+def _function(node: Call, source: Source) -> Function:
     scope = source.scope
     function = scope.functions.get(node.name)
     if function is None:
@@ -117,6 +146,11 @@ def _call(node: Call, source: Source) -> Code:
         raise source.error(
             f"the unknown function {shortened(node.name)}", node.position, nearest(node.name, scope.functions)
         )
+    return function
+
+
+def _call(node: Call, source: Source) -> Code:
+    function = _function(node, source)
     if len(node.arguments) != len(function.parameters):
         raise source.error(f"{len(node.arguments)} arguments for {function.signature}", node.position)
     if function.call is None:

@@ -117,6 +117,16 @@ class TestWrong:
         told = "f: url[2]: found multiple 'else', expected tables {if, then}, and at last one {else}"
         assert str(error.problem("f", "url")) == told
 
+    def test_all_names_that_nobody_knows_are_told_at_once(self):
+        text = "!foo && if_then(bar(1), -is_tls, [baz][qux]) > len(url, lst)"
+        for raw, path in ((text, ""), ([{"if": "is_tls", "then": text}, {"else": 1}], "[0].then")):
+            errors = refused(raw)
+            assert [text[error.position :][:3] for error in errors] == ["foo", "bar", "baz", "qux", "lst"]
+            assert {error.path for error in errors} == {path}
+        # Beside what is wrong otherwise.
+        assert [error.position for error in refused("len(1, 2) + foo")] == [0, 12]
+        assert len(refused("foo +")) == 1
+
     def test_a_mistaken_name_has_a_hint(self):
         [error, _] = refused([{"if": "is_tls", "then": 1, "elze": 2}])
         assert error.hint == "else"
