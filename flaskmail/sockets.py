@@ -33,6 +33,7 @@ PLACE = "flaskmail.place"
 
 _ids: dict[tuple[str, int | None], str] = {}
 _served: Mapping[str, frozenset[str]] = {}
+_anywhere = frozenset(GROUPS)
 _without_passwords: frozenset[str] = frozenset()
 
 
@@ -47,9 +48,10 @@ def opened(sockets: Iterable[tuple[Address, str]], listeners: Mapping[str, Liste
 
 def serve(listeners: Mapping[str, Listener]) -> None:
     """Says what the listeners serve and take, and replaces what was said before, for all requests at once."""
-    global _served, _without_passwords
+    global _served, _anywhere, _without_passwords
     # A listener that serves everything is not looked up.
     _served = {name: frozenset(one.routes) for name, one in listeners.items() if not set(GROUPS) <= set(one.routes)}
+    _anywhere = frozenset(group for one in listeners.values() for group in one.routes) or frozenset(GROUPS)
     _without_passwords = frozenset(name for name, listener in listeners.items() if listener.auth.basic is False)
     _place.cache_clear()
 
@@ -98,6 +100,11 @@ def serves(environ: Mapping[str, Any], path: str | None = None) -> bool:
     if path is None:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return served is None or not served.isdisjoint(groups_of(path))
+
+
+def served_anywhere(path: str) -> bool:
+    """Whether any listener of this process serves a path."""
+    return not _anywhere.isdisjoint(groups_of(path))
 
 
 def groups_of(path: str) -> list[str]:

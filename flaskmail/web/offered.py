@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
+from flaskmail import sockets
 from flaskmail.server import Server
 
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
@@ -34,7 +35,9 @@ _BESIDE = {
 
 
 def has_route(path: str) -> bool:
-    """Whether the application answers at this path, with whatever method."""
+    """Whether the application answers at this path, with whatever method, on one listener at least."""
+    if not sockets.served_anywhere(path):
+        return False
     adapter = current_app.url_map.bind("localhost", script_name="/")
     return bool(adapter.allowed_methods(path))
 

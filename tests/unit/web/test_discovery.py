@@ -13,7 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
+from visiting import Person
+from werkzeug.test import TestResponse
 
+from flaskmail import sockets
+from flaskmail.config.listening import Listener
 from flaskmail.hookspecs import hookimpl
 from flaskmail.oauth.clients import Client
 from flaskmail.policy import HttpPolicy
@@ -169,6 +173,22 @@ def test_mta_sts_is_the_same_for_every_host(full: MadeServer) -> None:
         for d in ("a.example", "b.example")
     }
     assert found == {b"version: STSv1\r\nmode: testing\r\nmx: mx.example.org\r\nmax_age: 604800\r\n"}
+
+
+@pytest.mark.parametrize(
+    ("routes", "there"),
+    [(["discovery"], set()), (["oauth", "discovery"], set(OAUTH)), (["oauth"], None)],
+)
+def test_what_no_listener_serves_is_not_promised(routes: list[str], there: set[str] | None) -> None:
+    with make_server(config=f'[server.http]\nurl = "{BASE}"\n') as made:
+        sockets.opened([], {"a": Listener(routes=tuple(routes)), "b": Listener(routes=("jmap", "health"))})
+        try:
+            if there is not None:
+                assert {path for path in OAUTH if get(made, path).status == 200} == there
+            challenge = get(made, "/jmap/session").header("WWW-Authenticate")
+            assert ("resource_metadata" in challenge) == bool(there)
+        finally:
+            sockets.opened([], {})
 
 
 def test_mta_sts_names_the_hosts_that_take_mail_in() -> None:
@@ -345,23 +365,25 @@ def test_the_authorization_endpoint_takes_what_is_named_and_nothing_else(full: M
     client = full.server.directory.oauth_clients.add(Client("", "Test", ("http://127.0.0.1/back",)))[0].id
     challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).rstrip(b"=").decode()
     there = found["authorization_endpoint"].removeprefix(BASE)
+    # A wrong request leads back to the application for whoever is signed in only.
+    person = Person(full.app.test_client())
+    person.sign_in("alice@example.org")
 
-    def ask(response_type: str = "code", method: str = "S256", scope: str = "openid") -> Reply:
-        return get(
-            full,
+    def ask(response_type: str = "code", method: str = "S256", scope: str = "openid") -> TestResponse:
+        return person.get(
             f"{there}?client_id={client}&redirect_uri=http://127.0.0.1/back&response_type={response_type}&state=s"
             f"&scope={scope}&code_challenge={challenge}&code_challenge_method={method}",
         )
 
-    def error(reply: Reply) -> str | None:
-        match = re.search(r"[?&]error=(\w+)", reply.header("Location") or "")
+    def error(reply: TestResponse) -> str | None:
+        match = re.search(r"[?&]error=(\w+)", reply.headers.get("Location", ""))
         return match[1] if match else None
 
     assert found["response_types_supported"] == ["code"]
     assert found["code_challenge_methods_supported"] == ["S256"]
     for scope in found["scopes_supported"]:
         asked = ask(scope=scope)
-        assert asked.status in (200, 302, 303)
+        assert asked.status_code in (200, 302, 303)
         assert error(asked) is None, (scope, asked)
     for wrong, reply in {
         "unsupported_response_type": ask(response_type="token"),
@@ -371,7 +393,7 @@ def test_the_authorization_endpoint_takes_what_is_named_and_nothing_else(full: M
         assert error(reply) == wrong, reply
         if found["authorization_response_iss_parameter_supported"]:
             # RFC 9207 section 2: in errors too.
-            assert f"iss={BASE.replace(':', '%3A').replace('/', '%2F')}" in (reply.header("Location") or "")
+            assert f"iss={BASE.replace(':', '%3A').replace('/', '%2F')}" in reply.headers["Location"]
 
 
 def test_the_keys_are_of_the_algorithms_that_are_named(full: MadeServer) -> None:
@@ -446,16 +468,23 @@ class Extra:
     @hookimpl
     def discovery_metadata(self, server: Any, document: Any, kind: str) -> dict[str, Any]:
         self.seen.append(kind)
-        return {"issuer": "https://evil.example", "op_policy_uri": f"{document.get('issuer')}/policy", "bad": object()}
+        return {"issuer": "https://evil.example", "op_policy_uri": f"{document.get('issuer')}/policy"}
+
+
+class Odd:
+    @hookimpl
+    def discovery_metadata(self, server: Any, document: Any, kind: str) -> dict[str, Any]:
+        return {"service_documentation": "https://docs.example", "bad": object()}
 
 
 def test_hook_discovery_metadata_of_the_authorization_server() -> None:
     extra = Extra()
-    with make_server(config=f'[server.http]\nurl = "{BASE}"\n', plugins=[extra]) as made:
+    with make_server(config=f'[server.http]\nurl = "{BASE}"\n', plugins=[extra, Odd()]) as made:
         for path in OAUTH[:2]:
             found = document(made, path)
             assert (found["issuer"], found["op_policy_uri"]) == (BASE, f"{BASE}/policy")
             assert "bad" not in found
+            assert "service_documentation" not in found
         document(made, OAUTH[2])
     assert extra.seen == [path.rpartition("/")[2] for path in OAUTH]
 
