@@ -36,7 +36,9 @@ def refuse_request(policy: PolicyFacts, request: Any, client: Client) -> Refusal
     """Looks for the file; without one nothing is refused."""
     options = policy.options.get("maintenance", {})
     try:
-        with (policy.folder / Path(options.get("file", "maintenance"))).open(encoding="utf-8") as file:
+        with (policy.folder / Path(options.get("file", "maintenance"))).open(
+            encoding="utf-8", errors="replace"
+        ) as file:
             told = file.readline(1000).strip()
     except FileNotFoundError:
         return None

@@ -104,6 +104,8 @@ def test_maintenance(tmp_path: Path) -> None:
         assert (refused.status, refused.json()["detail"]) == (503, "New disks until noon.")
         assert header(refused, "Retry-After") == "60"
         assert get(made).status == 200
+        flag.write_bytes("Zurück um zwölf".encode("latin-1"))
+        assert get(made, "/jmap/session").status == 503
         flag.write_text("")
         assert "worked on" in get(made, "/jmap/session").json()["detail"]
         flag.unlink()
