@@ -23,12 +23,13 @@ INTRODUCTION = """\
 [management API](management.md), with the same names and the same answers.
 
 **Here.** Settings come from the file that `FLASKMAIL_CONFIG` names, else from `./config.toml`, else the defaults hold. Whoever
-may write the data folder may do everything.
+may write the data folder may do everything; it takes the user to whom it belongs, also in place of root.
 
 **At a URL.** `flaskmail --url https://mail.example.org …`, or `FLASKMAIL_URL`. Who asks is said by an API key or a token in
 `FLASKMAIL_KEY`, or in the file that `FLASKMAIL_KEY_FILE` names; or by `--user NAME`, with a password that is asked for, or taken
 from `FLASKMAIL_PASSWORD`. None of them goes on the command line, where everybody on the machine could read it, and none over
-plain http, but to the machine itself. Commands that work only where the data is say so.
+plain http, but to the machine itself. A certificate must be right; `SSL_CERT_FILE` names the file of a CA of your own. Commands
+that work only where the data is say so.
 
 **Answers.** Tables and sentences for people; with `--json` one JSON document on standard output, in the form of the management
 API. What is refused is a sentence on standard error; with `--json` it is a problem object (RFC 9457) in one line: `detail` is the
@@ -39,7 +40,7 @@ sentence, `status` and further members are those of the management API, where it
 | 0 | it was done |
 | 1 | it could not be done, or what was checked is not right |
 | 2 | the command line or the settings are wrong; this command does not work there |
-| 130 | long work was ended by Ctrl-C |
+| 130 | it was ended by Ctrl-C |
 
 Long work shows its progress on standard error where that is a terminal. At a URL the server does it as a job: Ctrl-C leaves it
 running, and `flaskmail job` follows and stops it. `flaskmail completion` lets the shell fill in commands and options. Plugins may

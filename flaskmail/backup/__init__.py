@@ -5,8 +5,17 @@ A backup is a folder like the data folder: ``control.db``, ``secret.key``, ``acc
 """
 
 from flaskmail.backup.making import make_backup
-from flaskmail.backup.manifest import BackupError, Manifest, read_manifest
+from flaskmail.backup.manifest import BackupError, DamagedBackup, Manifest, read_manifest
 from flaskmail.backup.restoring import Restored, restore_backup
 from flaskmail.backup.returning import restore_account
 
-__all__ = ["BackupError", "Manifest", "Restored", "make_backup", "read_manifest", "restore_account", "restore_backup"]
+__all__ = [
+    "BackupError",
+    "DamagedBackup",
+    "Manifest",
+    "Restored",
+    "make_backup",
+    "read_manifest",
+    "restore_account",
+    "restore_backup",
+]

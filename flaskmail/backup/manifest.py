@@ -28,6 +28,10 @@ class BackupError(FlaskmailError):
     """A backup cannot be made or restored; the sentence says why."""
 
 
+class DamagedBackup(BackupError):
+    """Files of a backup are not what they were when it was made."""
+
+
 class CopiedAccount(msgspec.Struct, frozen=True):
     """One account in a backup. octets, files: of its copy."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flaskmail.backup.manifest import SETTINGS, BackupError, Listed, Manifest, read_manifest, read_sums
+from flaskmail.backup.manifest import SETTINGS, BackupError, DamagedBackup, Listed, Manifest, read_manifest, read_sums
 from flaskmail.durable import copy_file, locked, make_folder, sync_folder
 from flaskmail.upkeep import Tell, Verified, silent
 
@@ -42,7 +42,7 @@ def restore_backup(
     not come to its end. tell: told of octets.
 
     even_damaged: brings back also a backup that was damaged after it was made; what is wrong then, the check says. BackupError
-    when the folder is in use or the backup is damaged, StoreError or Cancelled; then nothing was brought back."""
+    when the folder is in use, DamagedBackup, StoreError or Cancelled; then nothing was brought back."""
     manifest = read_manifest(source)
     listed = list(read_sums(source, manifest))
     try:
@@ -50,7 +50,7 @@ def restore_backup(
             damaged = _copy(source, stage, listed, manifest, tell)
             if damaged and not even_damaged:
                 told = "; ".join(damaged[:_MOST]) + (f" and {len(damaged) - _MOST} more" if damaged[_MOST:] else "")
-                raise BackupError(f"the backup {source} is damaged: {told}")
+                raise DamagedBackup(f"the backup {source} is damaged: {told}")
             checked = check(stage)
             _settle(stage, data)
     except OSError as error:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+from typing import Any
 
 import click
+
+from flaskmail.cli.common import INTERRUPTED, Failed
 
 COMMANDS = {
     "account": ("account:account", "Make, show, change and delete accounts."),
@@ -73,6 +77,20 @@ class LazyGroup(click.Group):
                 rows[name] = command.get_short_help_str()
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand. What the system refuses it is a sentence, and Ctrl-C has the exit code that shells give it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+        except OSError as error:
+            # Whoever reads may stop reading; click ends quietly then.
+            if error.errno == errno.EPIPE or not error.strerror:
+                raise
+            where = f"{error.filename}: " if error.filename is not None else ""
+            raise Failed(f"{where}{error.strerror}") from error
 
     def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
         key = "flaskmail.commands"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from flaskmail.cli.common import as_json, write_json, write_table
 from flaskmail.cli.manager import operations
+
+_WIDEST = 60
+"""Characters of a change in the table; ``--json`` has it whole."""
 
 
 @click.command(short_help="Show who changed what, newest first.")
@@ -47,10 +51,20 @@ def audit(
                 one["operation"],
                 one["object"],
                 one["status"],
-                "" if one["change"] is None else json.dumps(one["change"], ensure_ascii=False)[:60],
+                _told(one["change"]),
             )
             for one in found["items"]
         ]
         write_table(head, rows)
         if found["total"] > len(rows):
             click.echo(f"{found['total'] - len(rows)} older ones; --limit shows more.", err=True)
+
+
+def _told(change: Any) -> str:
+    """The beginning of what was changed; of members that are set, whose name comes first."""
+    if change is None:
+        return ""
+    if isinstance(change, dict):
+        told = {name: value for name, value in change.items() if value not in (None, "", [], False)}
+        change = {name: told[name] for name in sorted(told, key=lambda name: name not in ("type", "name"))}
+    return json.dumps(change, ensure_ascii=False)[:_WIDEST]

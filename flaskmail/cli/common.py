@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +17,8 @@ from flaskmail.errors import ConfigError, FlaskmailError
 if TYPE_CHECKING:
     from flaskmail.server import Server
 
-REFUSED, MISCONFIGURED = 1, 2
-"""Exit codes: what was asked for cannot be done; the settings or the command line are wrong."""
+REFUSED, MISCONFIGURED, INTERRUPTED = 1, 2, 130
+"""Exit codes: what was asked for cannot be done; the settings or the command line are wrong; Ctrl-C, as shells have it."""
 
 
 def as_json(command: Any) -> Any:
@@ -101,11 +104,33 @@ def opened() -> Iterator[Server]:
     from flaskmail.server import Server
 
     with refusing():
-        server = Server(config.load())
+        settings = config.load()
+        _stay_among_own(settings.storage.path)
+        server = Server(settings)
         try:
             yield server
         finally:
             server.close()
+
+
+def _stay_among_own(data: Path) -> None:
+    """Failed where the data is somebody else's: he could not open what root makes there, and others can open nothing."""
+    try:
+        owner = (data / "control.db").stat().st_uid
+    except FileNotFoundError:
+        return
+    except OSError:
+        # A folder that one may not enter says by itself whose it is.
+        try:
+            owner = data.stat().st_uid
+        except OSError:
+            return
+    if owner != os.geteuid():
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"the user {owner}"
+        raise Failed(f"the data in {data} belongs to {name}: run this as {name}, who runs the server (sudo -u, su)")
 
 
 @contextmanager

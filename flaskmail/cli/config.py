@@ -15,6 +15,7 @@ from flaskmail.accounts.authorization import LOCAL
 from flaskmail.accounts.storedsettings import read_state, read_texts, stored_settings
 from flaskmail.cli.common import (
     REFUSED,
+    Failed,
     Group,
     as_json,
     at_url,
@@ -24,7 +25,7 @@ from flaskmail.cli.common import (
     write_json,
     write_table,
 )
-from flaskmail.cli.manager import operations
+from flaskmail.cli.manager import Operations, operations
 from flaskmail.config import load
 from flaskmail.config.changing import text_of
 from flaskmail.config.documents import example as example_file
@@ -125,11 +126,22 @@ def get(keys: tuple[str, ...], machine: bool) -> None:
     Example: flaskmail config get server.http.url"""
     with operations() as manager:
         found = manager.call("GET", "/settings/keys", keys=keys)
+        unknown = [key for key in keys if key not in found and not _may_be_set(manager, key)]
+    if unknown:
+        raise Failed(f"there is no setting {unknown[0]}; `flaskmail config schema` lists them")
     if machine:
         write_json(found)
     else:
         for key, text in found.items():
             click.echo(text if len(keys) == 1 else f"{key} = {text}")
+
+
+def _may_be_set(manager: Operations, key: str) -> bool:
+    """Whether there is a setting of that key, a table of settings, or a key below one that holds a table or a list."""
+    declared = [one["key"] for one in manager.every("/settings/schema", prefix=key.partition(".")[0])]
+    return key.startswith(("lookup.", "plugins.")) or any(
+        key == one or one.startswith(f"{key}.") or key.startswith(f"{one}.") for one in declared
+    )
 
 
 @config.command()
@@ -144,6 +156,8 @@ def schema(text: str, machine: bool) -> None:
     if machine:
         write_json(found)
         return
+    if not found:
+        click.echo(f"No setting has {text!r} in its key or its documentation.", err=True)
     for one in found:
         click.echo(one["key"])
         takes = f"{one['takes']}, and only in the file" if one["onlyFile"] else one["takes"]

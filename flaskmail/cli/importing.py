@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flaskmail.accounts.faults import DirectoryError
-from flaskmail.cli.common import REFUSED, as_json, local_command, opened, write_json
+from flaskmail.cli.common import INTERRUPTED, REFUSED, as_json, local_command, opened, write_json
 from flaskmail.datatypes.mail.filing import MailFiler
 from flaskmail.datatypes.mail.folders import find_mailbox
 from flaskmail.delivery.importing import Summary, import_messages
@@ -21,9 +21,6 @@ from flaskmail.errors import StoreError
 from flaskmail.formats.archives import Found, Skipped, read_path, size_of
 from flaskmail.jmap.context import Context
 from flaskmail.server import Server
-
-INTERRUPTED = 130
-"""The exit code of a command that was ended by Ctrl-C, as shells have it."""
 
 
 @click.command(

@@ -4,29 +4,27 @@ answers, same refusals."""
 from __future__ import annotations
 
 import base64
-import http.client
+import getpass
 import json
 import os
-import socket
-import ssl
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 import click
 
 from flaskmail.cli.common import Failed, opened
-from flaskmail.doctor.asking import Target, read_target
+from flaskmail.cli.overhttp import AtUrl
+from flaskmail.doctor.asking import read_target
 from flaskmail.errors import RequestError
 
 if TYPE_CHECKING:
     from flaskmail.server import Server
 
-PATIENCE = 60.0
-"""Seconds that a server at a URL may take to answer."""
 PAGE = 1000
 """Items that are asked for at once."""
 
@@ -45,6 +43,10 @@ class Manager(Protocol):
     @property
     def where(self) -> str:
         """The end of a sentence that says on what, such as "at https://mail.example.org"."""
+
+    @property
+    def credential(self) -> str:
+        """What says who asks, such as "the password of admin"; "" where nobody has to."""
 
     def send(
         self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
@@ -84,12 +86,23 @@ class Operations:
         try:
             problem = json.loads(octets)
         except ValueError:
-            return self._stranger(status)
+            problem = None
         if not isinstance(problem, dict):
+            if status in (502, 503, 504):
+                return Refused(
+                    status, {"detail": f"a proxy answers {where}, with {status}: does the server behind it run?"}
+                )
             return self._stranger(status)
+        if status == 404 and where.endswith("/api"):
+            return Refused(
+                status, problem | {"detail": f"there is no management API {where}: leave /api out of the URL"}
+            )
         if status == 404 and "item" not in problem:
             # What operations do not find has a name.
             return Refused(status, problem | {"detail": f"there is no management API {where}: is the URL right?"})
+        if status == 401:
+            told = f"{problem.get('detail', '')} What was sent is {self._manager.credential}."
+            return Refused(status, problem | {"detail": told.lstrip()})
         return Refused(status, problem)
 
     def _stranger(self, status: int) -> Refused:
@@ -151,6 +164,7 @@ class OnStore:
 
     server: Server
     where: str = "on the local store"
+    credential: str = ""
 
     def send(
         self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
@@ -178,67 +192,6 @@ class OnStore:
         return answer.status, {name.lower(): value for name, value in answer.headers}, pieces
 
 
-@dataclass(frozen=True, slots=True)
-class AtUrl:
-    """A server at a URL. authorization: the value of the header."""
-
-    target: Target
-    authorization: str
-
-    @property
-    def where(self) -> str:
-        """As Manager says."""
-        return f"at {self.target.url}"
-
-    def send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
-        """As Manager says."""
-        octets = None if body is None else json.dumps(body).encode()
-        sent = {"Authorization": self.authorization, "Accept": "application/json", **headers}
-        if octets is not None:
-            sent["Content-Type"] = "application/json"
-        url = f"{self.target.prefix}/api{path}" + (f"?{urlencode(query)}" if query else "")
-        connection = self._connection()
-        try:
-            with self._reached():
-                connection.request(method, url, octets, sent)
-                response = connection.getresponse()
-        except BaseException:
-            connection.close()
-            raise
-        return (
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            self._pieces(connection, response),
-        )
-
-    def _pieces(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
-        with closing(connection), self._reached():
-            # What has come is handed on at once: the log is followed this way.
-            while piece := response.read1(64 * 1024):
-                yield piece
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        try:
-            yield
-        except ssl.SSLCertVerificationError as error:
-            raise Failed(f"the certificate {self.where} is not right: {error.verify_message}") from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = (
-                error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-            )
-            if isinstance(error, socket.gaierror):
-                reason = f"there is no host {self.target.host}"
-            raise Failed(f"nothing answers {self.where}: {reason}") from None
-
-    def _connection(self) -> http.client.HTTPConnection:
-        if self.target.scheme == "https":
-            return http.client.HTTPSConnection(self.target.host, self.target.port, timeout=PATIENCE)
-        return http.client.HTTPConnection(self.target.host, self.target.port, timeout=PATIENCE)
-
-
 @contextmanager
 def operations() -> Iterator[Operations]:
     """The operations that the command line names: at ``--url``, else on the store of the present settings."""
@@ -254,15 +207,14 @@ def operations() -> Iterator[Operations]:
         raise click.UsageError(str(error)) from None
     if target.scheme == "http" and target.host not in ("localhost", "127.0.0.1", "::1"):
         raise click.UsageError("a key must not travel over plain http: write the URL with https://")
-    yield Operations(AtUrl(target, _authorization(chosen.get("user"))), None)
+    yield Operations(AtUrl(target, *_authorization(chosen.get("user"))), None)
 
 
-def _authorization(user: str | None) -> str:
+def _authorization(user: str | None) -> tuple[str, str]:
+    """(the value of the header, what it is)."""
     if user:
-        password = os.environ.get("FLASKMAIL_PASSWORD") or click.prompt(
-            f"Password of {user}", hide_input=True, err=True
-        )
-        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        password = os.environ.get("FLASKMAIL_PASSWORD") or _asked(user)
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(), f"the password of {user}"
     key, source = _key()
     if not key:
         raise click.UsageError(
@@ -271,7 +223,20 @@ def _authorization(user: str | None) -> str:
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise click.UsageError(f"{source} holds no API key and no token")
-    return f"Bearer {key}"
+    return f"Bearer {key}", f"the key or token in {source}"
+
+
+def _asked(user: str) -> str:
+    with warnings.catch_warnings():
+        # Without a terminal Python would show what is typed, and say so.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            typed: str = click.prompt(f"Password of {user}", hide_input=True, err=True)
+        except getpass.GetPassWarning:
+            raise click.UsageError(
+                f"there is no terminal at which the password of {user} could be asked for: put it into FLASKMAIL_PASSWORD"
+            ) from None
+        return typed
 
 
 def _key() -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -177,6 +178,8 @@ def delete_all(type: str, text: str, yes: bool, machine: bool) -> None:
     Example: flaskmail principal delete-all list --filter newsletter"""
     with operations() as manager:
         if not yes:
+            if sys.stdin is None or not sys.stdin.isatty():
+                raise click.UsageError("nobody can be asked here: say --yes to delete them for good")
             total = manager.call("GET", "/principal", filter=text, types=(type,), count=True)["total"]
             click.confirm(f"Delete {total} {ABOUT[type][1]} for good?", abort=True, err=True)
         count = manager.call("DELETE", "/principal", type=type, filter=text, confirm=True)
@@ -210,7 +213,9 @@ def _value(field: str, text: str) -> Any:
     if field == "quota":
         return Size().convert(text, None, None)
     if field == "disabled":
-        return click.BOOL.convert(text, None, None)
+        if text not in ("true", "false"):
+            raise click.UsageError(f"disabled is true or false, not {text!r}")
+        return text == "true"
     if field == "expires":
         return None if text == "never" else written(Expiry().convert(text, None, None))
     if field == "secrets":

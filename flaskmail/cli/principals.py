@@ -44,6 +44,12 @@ class Kind:
 
 def find(manager: Operations, name: str, type: str) -> dict[str, Any]:
     """The principal of that name or id. Failed when there is none, or it is of another type."""
+    if type == "role":
+        # Not needed for the other types.
+        from flaskmail.accounts.permissions import ROLES
+
+        if name in ROLES:
+            raise Failed(f"the role {name!r} is built in: `flaskmail permission list` shows it, and nobody changes it")
     found: dict[str, Any] = manager.call("GET", PATH, in_ascii(name))
     if found["type"] != type:
         raise Failed(f"{name!r} is no {ABOUT[type][0]} but a principal of type {found['type']}", {"status": 404})

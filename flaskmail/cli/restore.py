@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from flaskmail import config
-from flaskmail.backup import restore_account, restore_backup
-from flaskmail.cli.common import REFUSED, as_json, local_command, octets, opened, refusing, write_json
+from flaskmail.backup import DamagedBackup, restore_account, restore_backup
+from flaskmail.cli.common import REFUSED, Failed, as_json, local_command, octets, opened, refusing, write_json
 from flaskmail.cli.working import noted, progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
@@ -57,8 +57,11 @@ def restore(source: Path, data: Path | None, account: str | None, even_damaged: 
             finally:
                 server.close()
 
-        with progress("Copying", hidden=machine, octets=True) as tell:
-            done = restore_backup(source, target, check, even_damaged=even_damaged, tell=tell)
+        try:
+            with progress("Copying", hidden=machine, octets=True) as tell:
+                done = restore_backup(source, target, check, even_damaged=even_damaged, tell=tell)
+        except DamagedBackup as error:
+            raise Failed(f"{error}; --even-damaged brings back what is left") from None
     checked = done.checked
     if machine:
         told = [{"account": name, "what": f.what} for name, f in checked.findings]

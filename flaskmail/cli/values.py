@@ -34,7 +34,7 @@ class Size(click.ParamType[int]):
         try:
             return parse_size(int(value) if value.isdigit() else value)
         except ValueError:
-            self.fail(f"{value!r} is not a size such as 500MB or 10GB", param, ctx)
+            self.fail(f"{value!r} is not a size such as 500MB or 10GB, nor default", param, ctx)
 
 
 class Expiry(click.ParamType[int]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flaskmail.cli.common import Failed
+from flaskmail.cli.common import INTERRUPTED, Failed
 from flaskmail.cli.common import at_url as at_url
 from flaskmail.cli.common import octets as shown_octets
 from flaskmail.cli.manager import Operations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from flaskmail.server import Server
     from flaskmail.upkeep import Tell
 
-INTERRUPTED = 130
-"""The exit code of a command that was ended by Ctrl-C, as shells have it."""
 _PAUSE = 0.3
 
 

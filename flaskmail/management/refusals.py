@@ -100,7 +100,10 @@ def of_settings(error: ConfigError) -> RequestError:
         {"member": p.key, "found": p.found, "expected": p.expected} | ({"nearest": p.hint} if p.hint else {})
         for p in error.problems
     ]
-    told = "; ".join(f"{p.key}: found {p.found}, expected {p.expected}" for p in error.problems)
+    told = "; ".join(
+        f"{p.key}: found {p.found}, expected {p.expected}" + (f" (did you mean {p.hint!r}?)" if p.hint else "")
+        for p in error.problems
+    )
     return RequestError(
         400,
         f"The settings are wrong, and nothing was changed. {told}",

@@ -116,7 +116,8 @@ def test_any_principal_field_by_field(flaskmail: Command, told: Told) -> None:
     assert told("principal", "remove", "l@example.org", "members", "ann@example.org")["members"] == []
     assert told("principal", "list", "--count", "--type", "list") == {"total": 1}
     assert flaskmail("principal", "set", "ann@example.org", "secrets", "-", input="another long one\n").exit_code == 0
-    assert "for good" in flaskmail("principal", "delete-all", "list", input="n\n").stderr
+    refused = flaskmail("principal", "delete-all", "list", input="y\n")
+    assert (refused.exit_code, "say --yes" in refused.stderr) == (2, True)
     assert told("principal", "delete-all", "list", "--yes") == {"deleted": 1}
     assert told("principal", "delete", "ann@example.org")["name"] == "ann@example.org"
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
+
+from flaskmail.upkeep import verify_all
 
 Command = Callable[..., Result]
 
@@ -40,6 +47,7 @@ def test_what_is_damaged_is_told(flaskmail: Command, tmp_path: Path) -> None:
         file.write(b"x")
     done = flaskmail("restore", tmp_path / "b", "--to", tmp_path / "new")
     assert (done.exit_code, "control.db has changed" in done.output) == (1, True)
+    assert "--even-damaged" in done.stderr
 
 
 def test_one_account_comes_back(flaskmail: Command, tmp_path: Path) -> None:
@@ -125,3 +133,32 @@ def test_what_is_done_here_is_written_down(flaskmail: Command, tmp_path: Path) -
     assert {one["actor"] for one in found} == {"local"}
     assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
     assert json.loads(flaskmail("audit", "--json").stdout)[0]["status"] == 500
+
+
+def test_somebody_elses_data_is_left_alone(flaskmail: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As root would stand before it.
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    done = flaskmail("account", "create", "bob@example.org")
+    assert (done.exit_code, "belongs to" in done.stderr) == (1, True), done.output
+    monkeypatch.undo()
+
+
+def test_long_work_is_ended_by_ctrl_c(flaskmail: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **named: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return verify_all(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("flaskmail.cli.verify.verify_all", interrupted)
+    done = flaskmail("verify")
+    assert (done.exit_code, done.stdout, "Interrupted." in done.stderr) == (130, "", True), done.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from flaskmail.cli import main; main()", "permission", "list"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: No space left on device\n"), done
