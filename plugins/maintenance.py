@@ -11,7 +11,6 @@ Health checks are answered as ever.
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from typing import Any
 
 from flaskmail.hookspecs import Client, PolicyFacts, Refusal, hookimpl
@@ -35,10 +34,9 @@ def startup(server: Any) -> None:
 def refuse_request(policy: PolicyFacts, request: Any, client: Client) -> Refusal | None:
     """Looks for the file; without one nothing is refused."""
     options = policy.options.get("maintenance", {})
+    flag = policy.folder / options.get("file", "maintenance")
     try:
-        with (policy.folder / Path(options.get("file", "maintenance"))).open(
-            encoding="utf-8", errors="replace"
-        ) as file:
+        with flag.open(encoding="utf-8", errors="replace") as file:
             told = file.readline(1000).strip()
     except FileNotFoundError:
         return None
