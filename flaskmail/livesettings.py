@@ -49,9 +49,11 @@ class LiveSettings:
         state = read_state(base.storage.path)
         wanted = overlay(base, state.texts, checks=())
         self._began = state.reload
-        self._fixed = wanted
+        self._served = self._serving()
+        self._base = base
+        self._fixed = self._served or wanted
         self._pid = os.getpid()
-        self._now = InForce(wanted, wanted, {}, state)
+        self._now = self._joined(wanted, state, ())
 
     @property
     def now(self) -> InForce:
@@ -61,12 +63,17 @@ class LiveSettings:
             self._pid = os.getpid()
         return self._now
 
+    def _serving(self) -> Settings | None:
+        return None if self._given is not None else serving()
+
     def _after_fork(self) -> InForce:
-        if self._given is None:
-            self._fixed = serving() or self._fixed
-        base = self._given or config.current()
+        served, base = self._serving(), self._given or config.current()
+        self._fixed = served or self._fixed
         try:
             state = read_state(base.storage.path)
+            if (state.revision, state.reload) == self._now.marks and served is self._served and base is self._base:
+                # As before the fork: all processes share the memory of one.
+                return self._now
             if self._given is None and state.reload != self._began:
                 base = self.read_again(state)
             return self.made_of(base, state)
@@ -86,7 +93,9 @@ class LiveSettings:
     def made_of(self, base: Settings, state: State, checks: Iterable[Check] = ()) -> InForce:
         """What would be in force with these. base: as from file and environment. ConfigError holds everything that is wrong."""
         checks = tuple(checks)
-        wanted = overlay(base, state.texts, checks=checks)
+        return self._joined(overlay(base, state.texts, checks=checks), state, checks)
+
+    def _joined(self, wanted: Settings, state: State, checks: Iterable[Check]) -> InForce:
         waiting = pending(self._fixed, wanted)
         settings = merge(self._fixed, wanted, live=True)
         if settings is not wanted:
