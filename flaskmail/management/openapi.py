@@ -266,6 +266,9 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
                 **{key: one for key, one in each.items() if key == "default"},
             }
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
+        if "enum" in each.get("items", ()):
+            # In a query, no name at all looks like an empty one.
+            each = {key: one for key, one in each.items() if key != "default"} | {"minItems": 1}
         required = {"required": True} if name in schema.get("required", ()) else {}
         yield {"name": name, "in": "query", **described, **required, "schema": each, **listed}
 

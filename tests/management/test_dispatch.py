@@ -352,6 +352,14 @@ def test_the_document(anybody: Any) -> None:
         assert ref.removeprefix("#/components/schemas/") in said.json["components"]["schemas"]
 
 
+def test_what_a_list_in_a_query_may_be(anybody: Any) -> None:
+    parameters = anybody("GET", "/openapi.json").json["paths"]["/api/principal"]["get"]["parameters"]
+    for name in ("fields", "types"):
+        (found,) = [one["schema"] for one in parameters if one["name"] == name]
+        assert found["items"]["enum"]
+        assert (found["minItems"], "default" in found) == (1, False)
+
+
 def test_secrets_never_get_into_the_log(made: MadeServer) -> None:
     from flaskmail.management.audit import shown
 
