@@ -15,7 +15,7 @@ import msgspec
 from flaskmail.accounts.authorization import Access
 from flaskmail.accounts.faults import DirectoryError
 from flaskmail.accounts.principals import Principal
-from flaskmail.errors import ConfigError, RequestError
+from flaskmail.errors import ConfigError, OverQuota, RequestError
 from flaskmail.management import audit
 from flaskmail.management.operation import Call, Octets, Operation, Resource
 from flaskmail.management.refusals import changed, invalid, of_directory, of_settings, of_validation
@@ -165,6 +165,11 @@ class Api:
             raise of_directory(error) from error
         except ConfigError as error:
             raise of_settings(error) from error
+        except OverQuota as error:
+            # Here it is the disk's: no quota holds for what administrators make.
+            raise RequestError(
+                503, f"{str(error)[:1].upper()}{str(error)[1:]}.", headers={"Retry-After": "60"}
+            ) from error
 
     def _said(self, operation: Operation, call: Call, result: Any) -> Answer:
         # Whatever is told here concerns one administrator: no cache may keep it.

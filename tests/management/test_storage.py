@@ -325,3 +325,14 @@ def test_the_old_gets_only_where_they_are_wanted(admin: Manager, path: str) -> N
         said = manager("GET", f"/store/{path}")
         assert (said.status, said.json) == (200, {"data": None})
         assert manager("GET", "/jobs").data["total"] == 1
+
+
+def test_a_disk_without_room_takes_no_new_account(
+    admin: Manager, made: MadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made.server.store, "keep_free", 2**62)
+    said = admin("POST", "/principal", {"type": "individual", "name": "late@example.org"})
+    assert (said.status, "disk is nearly full" in said.json["detail"]) == (503, True)
+    assert admin("GET", "/principal/late@example.org").status == 404
+    entry = admin("GET", "/audit", operation="principal.create", limit=1).data["items"][0]
+    assert (entry["status"], entry["change"]["name"]) == (503, "late@example.org")
