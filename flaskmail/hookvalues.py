@@ -15,7 +15,7 @@ import msgspec
 
 from flaskmail.decisions.addresses import is_host_header, read_peer
 from flaskmail.decisions.client import Client
-from flaskmail.decisions.headers import Header, read_header, read_vary
+from flaskmail.decisions.headers import SINGLE, Header, read_header, read_vary
 from flaskmail.decisions.mistakes import Mistake
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
@@ -195,7 +195,7 @@ def _sendable(fields: tuple[Any, ...]) -> tuple[Header, ...]:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)):
             raise TypeError(f"{ascii(pair)[:80]}, where a pair of texts (name, value) is wanted")
         name, value = pair
-        if ":" in name:
+        if not _NAME.fullmatch(name):
             raise ValueError(f"the header name {ascii(name)[:80]}")
         try:
             if name.lower() == "vary":
@@ -204,6 +204,10 @@ def _sendable(fields: tuple[Any, ...]) -> tuple[Header, ...]:
                 read_header(f"{name}: {value}")
         except Mistake as mistake:
             raise ValueError(f"the header {mistake.found}, where {mistake.expected} is wanted") from None
+    names = [name.lower() for name, _ in fields]
+    for name in SINGLE.intersection(names):
+        if names.count(name) > 1:
+            raise ValueError(f"the header {name} more than once")
     return fields
 
 

@@ -322,6 +322,9 @@ def test_hook_response_headers_leaves_what_protects() -> None:
         lambda: [("Content-Length", "1")],
         lambda: [("X-A", "b\r\nSet-Cookie: c")],
         lambda: [("X-A: b\r\nX-B", "c")],
+        # With a space in front it would go on with the header before.
+        lambda: [(" X-A", "b")],
+        lambda: [("X-Frame-Options", "DENY"), ("X-A", "b"), ("x-frame-options", "SAMEORIGIN")],
         lambda: [("X-A", 1)],
         lambda: {"X-A": "b"},
         lambda: "X-A: b",
