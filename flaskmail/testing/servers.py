@@ -39,6 +39,7 @@ from flaskmail.app import create_app
 from flaskmail.config import Settings, load
 from flaskmail.config.settings import Argon2, ServerHttpRateLimit
 from flaskmail.server import Server, StoreMaker, sqlite_store
+from flaskmail.testing.commands import run
 
 PASSWORD = "correct horse battery"
 """The password of every account that a test makes."""
@@ -248,11 +249,8 @@ class LiveServer:
             connection.close()
 
     def cli(self, *arguments: str, input: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs ``flaskmail …`` on this server's data."""
-        command = [sys.executable, "-c", "from flaskmail.cli import main; main()", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=_environment(), input=input, capture_output=True, text=True, timeout=60
-        )
+        """Runs ``flaskmail …`` on this server's data, in a process of its own."""
+        return run(arguments, folder=self.folder, environment=_environment(), input=input)
 
     def account(self, name: str) -> Jmap:
         """Makes an account with PASSWORD by the command line, and a client for it."""

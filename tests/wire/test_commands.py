@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from flaskmail.testing import PASSWORD, live_server
+from flaskmail.testing import PASSWORD, commands, live_server
 
 from .conftest import ROOT, START
 
@@ -30,9 +30,9 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {"FLASKMAIL_DATA": str(folder / "data"), "PYTHONPATH": str(ROOT)}
 
 
-def run(
-    folder: Path, *arguments: str, input: str | None = None, close_stdin: bool = False
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, input: str = "", close_stdin: bool = False) -> subprocess.CompletedProcess[str]:
+    if not close_stdin:
+        return commands.run(arguments, folder=folder, environment=environment(folder), input=input)
     return subprocess.run(
         FLASKMAIL + list(arguments),
         cwd=folder,
@@ -40,7 +40,7 @@ def run(
         capture_output=True,
         text=True,
         timeout=60,
-        **({"preexec_fn": lambda: os.close(0)} if close_stdin else {"input": input or ""}),
+        preexec_fn=lambda: os.close(0),
     )
 
 
@@ -163,6 +163,14 @@ def count(folder: Path) -> int:
         return int(found)
     finally:
         connection.close()
+
+
+def test_a_command_of_a_test_is_killed_when_it_takes_too_long(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        commands.run(["logs", "--follow"], folder=tmp_path, environment=environment(tmp_path), patience=0.5)
+    done = run(tmp_path, "--version")
+    assert (done.returncode, done.stderr, done.stdout.split()[:2]) == (0, "", ["flaskmail,", "version"])
+    assert run(tmp_path, "--nothing").returncode == 2
 
 
 def test_files_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
