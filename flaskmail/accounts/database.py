@@ -81,8 +81,13 @@ class Database:
         return connection
 
     def _failed(self, error: apsw.Error, what: str = "") -> StoreError:
-        damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
-        return StoreError(f"{what}{self.path}: {error}" + (f"; {self._advice}" if damaged else ""))
+        more = ""
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+            more = f"; {self._advice}"
+        elif isinstance(error, apsw.IOError) and _is_full(self.path.parent):
+            # SQLite says no more when there is no room for the file that its processes share.
+            more = "; the disk is full"
+        return StoreError(f"{what}{self.path}: {error}{more}")
 
     def _climb(self, connection: apsw.Connection) -> None:
         def version() -> int:
@@ -172,3 +177,10 @@ class Database:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
                 self._connection = None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return os.statvfs(folder).f_bavail == 0
+    except OSError:
+        return False

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -138,6 +140,22 @@ def test_what_is_no_database_is_a_store_error(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database file, and long enough to tell" * 100)
     with pytest.raises(StoreError, match=r"control\.db: .*; bring the data folder back from a backup"):
         Database(path, CONTROL).rows("SELECT 1")
+
+
+def test_a_full_disk_is_called_by_its_name(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        with suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:
+            while True:
+                fill.write(b"x" * 4096)
+        with pytest.raises(StoreError, match="disk is full"):
+            Database(disk / "control.db", CONTROL).rows("SELECT 1")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_an_exception_rolls_back(directory: Directory, tmp_path: Path) -> None:
