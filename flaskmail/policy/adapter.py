@@ -28,13 +28,13 @@ from flaskmail.policy.answers import Answer, problem
 from flaskmail.policy.counters import Counters
 from flaskmail.policy.environ import CLIENT as CLIENT
 from flaskmail.policy.environ import KEEP as KEEP
-from flaskmail.policy.environ import OUTGOING, PLAN, READABLE, Application
+from flaskmail.policy.environ import OUTER, OUTGOING, PLAN, READABLE, Application, apart
 from flaskmail.policy.environ import PEER as PEER
 from flaskmail.policy.environ import POLICY as POLICY
 from flaskmail.policy.environ import Environ as Environ
 from flaskmail.policy.environ import StartResponse as StartResponse
 from flaskmail.policy.gates import Gates
-from flaskmail.policy.hooks import Ask, headers_of, observed, request_of
+from flaskmail.policy.hooks import ACCOUNT, REQUEST_ID, Ask, headers_of, observed, request_of
 from flaskmail.policy.leaving import Starting, joined
 from flaskmail.policy.leaving import leave as leave
 from flaskmail.policy.plan import LONGEST_KEY, Policy, Surroundings, from_mapping
@@ -199,10 +199,17 @@ class HttpPolicy(Gates):
     # ---- in
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI application."""
+        if CLIENT in environ:
+            return self._within(environ, start_response)
         policy = self._policy or self.policy
         get = environ.get
         peer, scheme, answer = get("REMOTE_ADDR") or "", get("wsgi.url_scheme"), None
-        if "gunicorn.socket" in environ:
+        outer: tuple[str, Client] | None = get(OUTER)
+        if outer is not None:
+            # Its headers are gone, and the socket says nothing of the client.
+            peer, client = outer
+            scheme = client.scheme
+        elif "gunicorn.socket" in environ:
             scheme = self._socket_scheme(environ)
         elif scheme != "https":
             scheme = "http"
@@ -210,7 +217,9 @@ class HttpPolicy(Gates):
         if hooks.observe is not None:
             start_response = observed(hooks.observe, policy.server, environ, start_response)
         try:
-            if hooks.client_address is not None:
+            if outer is not None:
+                pass
+            elif hooks.client_address is not None:
                 client = self._asked_client(hooks.client_address, policy, environ, peer, scheme)
             elif not sent:
                 client = policy.clients.get((peer, scheme)) or policy.client(peer, scheme)
@@ -271,6 +280,17 @@ class HttpPolicy(Gates):
             return self._failed(environ, start_response, out, error)
         starting.begin()
         return body
+
+    def _within(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """For an application that is mounted in another one with a policy: who the client is has been decided there, once. All
+        else is decided here too, and of two header fields the outer one leaves."""
+        own = apart(environ)
+
+        def start(*arguments: Any) -> Any:
+            environ.update((name, own[name]) for name in (KEEP, ACCOUNT, REQUEST_ID) if name in own)
+            return start_response(*arguments)
+
+        return self(own, start)
 
     # ---- what plugins are asked
     def _asked_client(self, asked: Ask, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:

@@ -26,3 +26,14 @@ plugin lets the origin read; (status, header fields) that :func:`flaskmail.polic
 
 UNPROVEN = "flaskmail.unproven"
 """There when the request was counted as one whose credentials prove nothing."""
+
+OUTER = "flaskmail.outer"
+"""(peer, Client) of a policy around this one, which has decided already."""
+
+
+def apart(environ: Environ) -> Environ:
+    """A copy for an application with a policy of its own, within another that has one: without what that one left for itself."""
+    decided = {POLICY, PLAN, PEER, CLIENT, KEEP, OUTGOING, FURTHER, READABLE, DECIDED, UNPROVEN}
+    own = {key: value for key, value in environ.items() if key not in decided}
+    own[OUTER] = environ[PEER], environ[CLIENT]
+    return own

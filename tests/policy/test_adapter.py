@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 from policyapp import Answered, bare_app, environ_of
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError
 from flaskmail.gunicornproxy import UNKNOWN
 from flaskmail.policy import HttpPolicy
+from flaskmail.policy.adapter import KEEP
 from flaskmail.policy.counters import Counters
 from flaskmail.testing import PASSWORD, basic, make_server
 
@@ -155,6 +157,30 @@ class TestEveryResponse:
         app.testing = True
         with pytest.raises((RuntimeError, ZeroDivisionError)):
             ask(app)
+
+    def test_of_an_application_within_another_it_has_both(self) -> None:
+        outer, inner = bare_app(), bare_app()
+        inner.add_url_rule("/keep", view_func=lambda: kept())
+
+        def kept() -> Response:
+            request.environ[KEEP] = True
+            return Response("x", headers={"Content-Security-Policy": "own"})
+
+        own = {"headers": ["X-Inner: 1", "X-Frame-Options: SAMEORIGIN"], "permissive-cors": True}
+        # It would trust the client itself, whose words the outer policy has taken away.
+        HttpPolicy(inner, own | {"use-x-forwarded": True, "trusted-proxies": ["203.0.113.7"]})
+        outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/in": inner})  # type: ignore[method-assign]
+        HttpPolicy(outer, TestHttps.PROXIED | {"headers": ["X-Frame-Options: DENY", "Content-Security-Policy: x"]})
+        secure = [("X-Forwarded-For", "127.0.0.1, 203.0.113.7"), ("X-Forwarded-Proto", "https")]
+        for path in ("/in/seen", "/in/keep", "/in/boom", "/in/nowhere"):
+            answered = ask(outer, path, secure, socket_peer="10.0.0.1")
+            assert answered.all("Strict-Transport-Security") == ["max-age=31536000"]
+            assert (answered.all("X-Inner"), answered.all("X-Frame-Options")) == (["1"], ["DENY"])
+            assert answered.all("Access-Control-Allow-Origin") == ["*"]
+            assert answered.all("Content-Security-Policy") == ["own" if path == "/in/keep" else "x"]
+            assert len(answered.all("RateLimit")) == 1
+        seen = json.loads(ask(outer, "/in/seen", secure, socket_peer="10.0.0.1").body)
+        assert (seen["client_ip"], seen["proto"]) == ("203.0.113.7", "https")
 
     def test_also_one_that_is_written(self) -> None:
         app = bare_app()
