@@ -164,6 +164,9 @@ class Authenticator:
             if held is None or held.networks != entry.networks:
                 return None
             principal = held.principal
+            if principal.grant.expires != entry.principal.grant.expires:
+                # It is not remembered beyond its new end.
+                return None
             if principal.grant.kind != "token" and principal.name != entry.principal.name:
                 # The name that was sent belongs to the credential.
                 return None

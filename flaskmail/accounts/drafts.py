@@ -39,6 +39,10 @@ class Absent(BadField):
         super().__init__(field, f"there is no {what} {item[:300]!r}")
 
 
+class Further(BadField):
+    """The new credential would reach further than the one of whoever asks."""
+
+
 class Unfit(BadField):
     """The value would do elsewhere, but does not fit this principal as it is."""
 

@@ -12,7 +12,7 @@ import apsw
 from flaskmail.accounts.authorization import Access, attainable_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
-from flaskmail.accounts.drafts import PLAIN, Absent, BadField, Change, Draft, Unfit, applied, checked
+from flaskmail.accounts.drafts import PLAIN, Absent, BadField, Change, Draft, Further, Unfit, applied, checked
 from flaskmail.accounts.faults import DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.permissions import OWN, ROLES
@@ -116,6 +116,7 @@ class Entries:
             _store(execute, id, draft, domain, access)
             self._judge(execute, id, frozenset(), access)
             if draft.type == "apiKey":
+                _bound(draft, access)
                 secret = make_secret("api-key")
                 insert(
                     execute,
@@ -169,6 +170,8 @@ class Entries:
             if password is not None:
                 execute("UPDATE principal SET password=?, stamp=? WHERE id=?", (password, new_stamp(), id))
             if draft.type == "apiKey":
+                if (draft.expires, draft.networks) != (before.draft.expires, before.draft.networks):
+                    _bound(draft, access)
                 networks = None if draft.networks is None else json.dumps(draft.networks)
                 kept = execute(
                     "UPDATE token SET name=?, expires=?, networks=? WHERE principal=? AND kind='api-key' RETURNING 1",
@@ -249,6 +252,14 @@ _HAVING = (
 
 def _taken(name: str, field: str = "name") -> NameTaken:
     return NameTaken(f"the name {name!r} is taken already", name, field)
+
+
+def _bound(draft: Draft, access: Access) -> None:
+    """Further for a key that would last longer, or count in more networks, than the credential of whoever asks."""
+    short = access.principal.grant.falls_short(draft.expires, draft.networks)
+    if short is not None:
+        field = "expires" if short == "expires" else "allowedNetworks"
+        raise Further(field, f"your own credential {'ends before' if short == 'expires' else 'does not count there'}")
 
 
 def _found(rows: Execute, name: str, access: Access) -> Entry:

@@ -201,8 +201,8 @@ class Tokens:
         id, name, kind, scopes, expires, networks, used = row[WIDTH:]
         if expires is not None and expires <= time.time():
             return None
-        grant = Grant(kind, id, name, _scopes(scopes))
-        return Held(principal_of(row[:WIDTH], grant), kind, expires, _networks(networks), used)
+        grant = Grant(kind, id, name, _scopes(scopes), expires=expires, networks=_networks(networks))
+        return Held(principal_of(row[:WIDTH], grant), kind, expires, grant.networks, used)
 
     def note_use(self, hashed: bytes) -> None:
         """Remembers that it was used today."""

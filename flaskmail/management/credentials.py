@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from flaskmail.accounts.drafts import Absent
+from flaskmail.accounts.drafts import Absent, Further
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import SCOPES
 from flaskmail.accounts.tokens import Token
@@ -188,7 +188,7 @@ def check_new(
     call: Call, owner: Principal, scopes: list[str] | None, expires: str | None
 ) -> tuple[frozenset[str] | None, int | None]:
     """(the scopes, seconds since 1970 of the end) of a credential that is to be made. Absent for a scope that does not exist,
-    RequestError 403 for one that his own lacks, Unfit for an end that is past."""
+    RequestError 403 for one that his own lacks, Further for an end after that of his own, Unfit for one that is past."""
     chosen = None if scopes is None else frozenset(scopes)
     known = SCOPES.keys() | call.server.engine.capabilities.keys()
     unknown = (chosen or frozenset()) - known
@@ -199,7 +199,10 @@ def check_new(
         # Nobody grants more than he has.
         lacking = min((chosen or known) - held)
         raise RequestError(403, f"This credential does not have the scope {lacking}.", extra={"scope": lacking})
-    return chosen, expiry(expires)
+    until = expiry(expires)
+    if owner.grant.falls_short(until, owner.grant.networks):
+        raise Further("expires", "your own credential ends before")
+    return chosen, until
 
 
 def _credentials(call: Call, owner: Principal) -> Iterator[Credential]:

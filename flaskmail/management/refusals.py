@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from flaskmail.accounts.drafts import Absent, BadField, Unfit
+from flaskmail.accounts.drafts import Absent, BadField, Further, Unfit
 from flaskmail.accounts.entries import Exceeds
 from flaskmail.accounts.faults import BadName, BadPassword, DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.errors import ConfigError, RequestError
@@ -74,6 +74,8 @@ def of_directory(error: DirectoryError) -> RequestError:
         return RequestError(404, f"{told}.", extra=named | {"error": "notFound", "item": error.item})
     if isinstance(error, Unfit):
         return conflict(f"{told}.", member=error.field, expected=error.expected)
+    if isinstance(error, Further):
+        return RequestError(403, f"{told}.", extra={"member": error.field, "expected": error.expected})
     if isinstance(error, BadField):
         return invalid(error.field, error.expected)
     if isinstance(error, Exceeds):

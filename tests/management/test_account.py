@@ -216,6 +216,17 @@ def session(made: MadeServer, alice: Manager) -> Any:
     )
 
 
+def test_a_token_makes_none_that_lasts_longer(made: MadeServer, alice: Manager) -> None:
+    new = {"kind": "token", "name": "x", "expires": "2099-01-01T00:00:00Z"}
+    short = Manager(made, f"Bearer {alice('POST', '/account/credentials', new).data['secret']}")
+    assert short("POST", "/account/credentials", new).status == 200
+    for until in (None, "2099-01-01T00:00:01Z"):
+        said = short("POST", "/account/credentials", new | {"expires": until})
+        assert (said.status, said.json["member"]) == (403, "expires")
+        said = short("POST", "/account/auth", [{"type": "addAppPassword", "name": "x", "expires": until}])
+        assert (said.status, said.json["member"]) == (403, "expires")
+
+
 def test_sessions_are_listed_and_ended(made: MadeServer, alice: Manager, session: Any) -> None:
     (found,) = alice("GET", "/account/credentials").data["items"]
     assert (found["kind"], found["name"], found["address"]) == ("session", "Browser", "192.0.2.1")

@@ -293,6 +293,32 @@ def test_nobody_grants_more_than_he_has(root: Manager) -> None:
     assert root.made.jmap(f"boss@{HERE}").session["username"] == f"boss@{HERE}"
 
 
+def test_a_key_makes_none_that_reaches_further(root: Manager) -> None:
+    roles, soon, never = ["domain-admin"], "2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"
+    bound = {"domain": HERE, "roles": roles, "expires": soon, "allowedNetworks": ["127.0.0.0/8", "::1"]}
+    short = key(root, "short", **bound)
+    new = {"type": "apiKey", "name": "new", "roles": roles}
+    for networks, until, wrong in (
+        (["127.0.0.0/8"], None, "expires"),
+        (["127.0.0.0/8"], never, "expires"),
+        (None, soon, "allowedNetworks"),
+        (["127.0.0.1", "192.0.2.1"], soon, "allowedNetworks"),
+        (["126.0.0.0/7"], soon, "allowedNetworks"),
+        (["::/0"], soon, "allowedNetworks"),
+    ):
+        limits = {"allowedNetworks": networks, "expires": until}
+        refused(short("POST", "/principal", new | limits), 403, member=wrong)
+        steps = [{"action": "set", "field": field, "value": value} for field, value in limits.items()]
+        refused(short("PATCH", "/principal/short", steps), 403, member=wrong)
+    assert short("POST", "/principal", new | {"allowedNetworks": ["127.9.0.0/16"], "expires": soon}).data
+    # What it does not change may be as it is.
+    key(root, "wide", domain=HERE, roles=roles)
+    assert short("PATCH", "/principal/wide", [{"action": "set", "field": "description", "value": "x"}]).status == 200
+    for field, value in (("expires", "2098-01-01T00:00:00Z"), ("allowedNetworks", "127.0.0.1")):
+        refused(short("PATCH", "/principal/wide", [{"action": "set", "field": field, "value": value}]), 403)
+        assert short("PATCH", "/principal/short", [{"action": "set", "field": field, "value": value}]).status == 200
+
+
 def test_a_key_that_is_over_says_so(root: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     root("POST", "/principal", {"type": "role", "name": "reading", "enabledPermissions": ["individual-list"]}).data  # noqa: B018
     short = key(root, "short", roles=["reading"], expires="2099-01-01T00:00:00Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,19 @@ def test_networks_are_changed_at_once(directory: Directory, open_directory: Call
     directory.entries.update("backup", [Change("set", "allowedNetworks", [AWAY])], root)
     assert refused(other, header) == 401
     assert other.authenticator.authenticate(header, AWAY)
+
+
+def test_an_end_that_is_set_later_counts(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, header = make_key(directory)
+    start = time.time()
+    assert directory.authenticator.authenticate(header, HOME)
+    root = directory.authority.access_of(LOCAL)
+    directory.entries.update("backup", [Change("set", "expires", int(start) + 5)], root)
+    assert directory.authenticator.authenticate(header, HOME)
+    monkeypatch.setattr("time.time", lambda: start + 6)
+    clock = directory.authenticator._clock
+    monkeypatch.setattr(directory.authenticator, "_clock", lambda: clock() + 6)
+    assert refused(directory, header) == 401
 
 
 def test_comes_from() -> None:
