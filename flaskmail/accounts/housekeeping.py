@@ -17,8 +17,9 @@ _EXPIRED = {
     # That of an API key says when the key ended, and counts again when it is given more time: it goes with the key.
     "tokens": "DELETE FROM token WHERE expires < ? AND kind <> 'api-key' RETURNING 1",
     "sessions": "DELETE FROM websession WHERE expires < ? RETURNING 1",
-    # One that was redeemed goes with what came of it: it can still come again.
-    "codes": "DELETE FROM oauth_code WHERE expires < ? AND family IS NULL RETURNING 1",
+    # One that was redeemed stays as long as what came of it: it can still come again.
+    "codes": "DELETE FROM oauth_code WHERE expires < ?1"
+    " AND (family IS NULL OR family IN (SELECT id FROM oauth_grant WHERE ends < ?1)) RETURNING 1",
     "devices": "DELETE FROM oauth_device WHERE expires < ? RETURNING 1",
     "accessTokens": "DELETE FROM oauth_access WHERE expires < ? RETURNING 1",
     "refreshTokens": "DELETE FROM oauth_refresh WHERE expires < ? RETURNING 1",

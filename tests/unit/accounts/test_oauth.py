@@ -203,6 +203,9 @@ def test_a_code_that_comes_again_after_a_purge_ends_it_too(timed, client, code, 
     renewed = timed.oauth_tokens.refresh(issued.refresh, client, (), EXPIRY)
     assert redeem(timed, made, client) == "invalid_grant"
     assert refresh(timed, renewed.refresh, client) == "invalid_grant"
+    timed.oauth_tokens.redeem_code(code(), client, URI, VERIFIER, EXPIRY)
+    clock.now += 3 * EXPIRY.authorization
+    assert remove_expired(timed._database)["codes"] == 1
 
 
 def test_a_code_that_comes_twice_through_another_process_ends_it_here(timed, client, code, open_directory):
