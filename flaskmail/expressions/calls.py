@@ -85,7 +85,7 @@ def call(function: Function, node: Call, arguments: Sequence[Code], source: Sour
             return applied(frame, [convert(value) for convert, value in zip(converters, raw, strict=True)])
         except (Refusal, ValueError) as error:
             raise source.failure(f"{function.name}: {error}", position) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A third party's function; whoever asked must not see a traceback.
             raise source.failure(f"{function.name} failed with {type(error).__name__}", position) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 import time
 
 import pytest
@@ -585,6 +586,7 @@ class TestFunctionsOfOthers:
         ("call", "said"),
         [
             (lambda text: 1 / 0, "other failed with ZeroDivisionError"),
+            (lambda text: sys.exit(3), "other failed with SystemExit"),
             (lambda text: None, "a value of the type NoneType"),
             (lambda text: 1, "a result of the type integer"),
             (lambda text: "x" * 2_000_000, "too much work"),
