@@ -237,7 +237,7 @@ _ALL = (
 _MATCHING = (
     " WHERE p.type IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR p.domain=?2) AND (?3='' OR"
     " instr(lower(COALESCE(p.label, p.name)), ?3) OR instr(lower(p.description), ?3)"
-    " OR EXISTS(SELECT 1 FROM address a WHERE a.principal=p.id AND instr(a.address, ?3)))"
+    " OR EXISTS(SELECT 1 FROM address a WHERE a.principal=p.id AND (?2 IS NULL OR a.domain=?2) AND instr(a.address, ?3)))"
 )
 _COUNT = "SELECT count(*) FROM principal p" + _MATCHING  # noqa: S608 - joined of constants
 _NAMED = (
@@ -285,13 +285,14 @@ def _by_id(rows: Execute, id: str, access: Access) -> Entry:
 
 
 def _entries(rows: Execute, found: Sequence[Row], domain: str | None) -> list[Entry]:
-    """The entries of rows of ``_ALL``. domain: the only one whose groups and members are shown, None for all."""
+    """The entries of rows of ``_ALL``. domain: the only one whose groups, members and addresses are
+    shown, None for all."""
     ids = json.dumps([row[0] for row in found])
     emails: dict[str, list[str]] = defaultdict(list)
     for id, address in rows(
-        "SELECT principal, address FROM address WHERE position>0 AND principal IN (SELECT value FROM json_each(?))"
-        " ORDER BY principal, position",
-        (ids,),
+        "SELECT principal, address FROM address WHERE position>0 AND principal IN (SELECT value FROM json_each(?1))"
+        " AND (?2 IS NULL OR domain=?2) ORDER BY principal, position, address",
+        (ids, domain),
     ):
         emails[id].append(address)
     groups: dict[str, list[str]] = defaultdict(list)
@@ -406,7 +407,10 @@ def _store_addresses(execute: Execute, id: str, draft: Draft, domain: str | None
         if draft.emails:
             raise Unfit("emails", f"{draft.name!r} has no mail, so no addresses either")
         return
-    execute("DELETE FROM address WHERE principal=?", (id,))
+    execute(
+        "DELETE FROM address WHERE principal=?1 AND (?2 IS NULL OR domain=?2 OR position=0)",
+        (id, access.domain),
+    )
     for position, address in enumerate((draft.name, *draft.emails)):
         of = account_name(address)[1]
         if not access.reaches(of) or not execute("SELECT 1 FROM domain WHERE name=?", (of,)):

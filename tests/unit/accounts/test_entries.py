@@ -117,6 +117,11 @@ def test_what_lies_elsewhere_does_not_exist(directory: Directory, root: Access, 
     assert entries.find(f"chief@{HERE}", chief).draft.member_of == ()
     change(directory, chief, f"chief@{HERE}", "set", "memberOf", [])
     assert entries.find(f"chief@{HERE}", root).draft.member_of == (f"all@{THERE}",)
+    change(directory, root, f"chief@{HERE}", "set", "emails", [f"boss@{HERE}", f"boss@{THERE}"])
+    assert entries.find(f"chief@{HERE}", chief).draft.emails == (f"boss@{HERE}",)
+    assert entries.page(chief, ("individual",), "boss@" + THERE)[1] == 0
+    change(directory, chief, f"chief@{HERE}", "set", "emails", [f"big@{HERE}"])
+    assert set(entries.find(f"chief@{HERE}", root).draft.emails) == {f"big@{HERE}", f"boss@{THERE}"}
     # The same plain name in two domains is no secret of either.
     assert make(directory, chief, "role", "theirs", domain=HERE).principal.domain == HERE
     with pytest.raises(DirectoryError, match="by its id"):
