@@ -84,6 +84,14 @@ def _items(node: Items, source: Source) -> Code:
     return source.folded(run, Type.LIST, *parts)
 
 
+def _position(index: Value) -> int:
+    """The place of a member in a list. Refusal when it can be none."""
+    number = integer_of(index)
+    if number < 0:
+        raise Refusal("an index below zero")
+    return number
+
+
 def _index(node: Index, source: Source) -> Code:
     of, index = code(node.list, source), code(node.index, source)
     if not of.type & Type.LIST:
@@ -91,15 +99,18 @@ def _index(node: Index, source: Source) -> Code:
     if not index.type & Type.SCALAR:
         raise source.error("a list as an index", node.position)
     listed, indexed = of.run, index.run
+    if index.constant is not None:
+        try:
+            _position(index.constant)
+        except Refusal as refusal:
+            raise source.error(str(refusal), node.position) from None
 
     def run(frame: Frame) -> Value:
         values, raw = listed(frame), indexed(frame)
         try:
-            number = integer_of(raw)
+            number = _position(raw)
             if not isinstance(values, tuple):
                 raise Refusal("an index into a value that is not a list")
-            if number < 0:
-                raise Refusal("an index below zero")
         except Refusal as refusal:
             raise source.failure(str(refusal), node.position) from None
         return values[number] if number < len(values) else ""
@@ -190,6 +201,8 @@ def _chain(node: Chain, source: Source) -> Code:
         found = operators.result(operator, type, part.type)
         if not found:
             raise source.error(f"{operator} between {type} and {part.type}", position)
+        if operator == "/" and part.constant is not None and operators.equal(part.constant, 0):
+            raise source.error("a division by zero", position)
         type = found
         parts.append(part)
         steps.append((operators.BINARY[operator], part.run, position))
