@@ -9,7 +9,10 @@ from contextlib import suppress
 from flask import Blueprint, Response
 
 from flaskmail.accounts.faults import UnknownName
+from flaskmail.accounts.permissions import OWN
 from flaskmail.accounts.scopes import ACCOUNT, CORE, MANAGEMENT
+from flaskmail.accounts.tokens import Token
+from flaskmail.accounts.websessions import WebSession
 from flaskmail.server import Server
 from flaskmail.web.pages.account import notice
 from flaskmail.web.pages.frame import page
@@ -47,16 +50,23 @@ def add(blueprint: Blueprint, server: Server) -> None:
             server.oauth.revoke(id, session.principal)
         return go(f"{APPLICATIONS}?done=application")
 
-    def offered() -> list[tuple[str, str]]:
-        urns = [urn for urn in server.engine.capabilities if urn != CORE]
-        return server.oauth.sentences([*urns, ACCOUNT, MANAGEMENT])
+    def urns() -> list[str]:
+        return [urn for urn in server.engine.capabilities if urn != CORE]
+
+    def offered(session: WebSession) -> list[tuple[str, str]]:
+        manages_others = server.access_of(session.principal).permissions - OWN
+        return server.oauth.sentences([*urns(), ACCOUNT, *([MANAGEMENT] if manages_others else [])])
+
+    def allowed(token: Token) -> list[tuple[str, str]]:
+        # Without scopes it is good for all of JMAP, and for managing nothing.
+        return server.oauth.sentences(urns() if token.scopes is None else sorted(token.scopes))
 
     def listing(
         status: int = 200, *, name: str = "", chosen: frozenset[str] | None = None, error: str = ""
     ) -> Response:
         session = visit().signed_in()
         held = [token for token in server.directory.tokens.all(session.principal) if token.kind == "app-password"]
-        scopes = offered()
+        scopes = offered(session)
         usual = frozenset(scope for scope, _ in scopes) - {ACCOUNT, MANAGEMENT}
         return page(
             "apppasswords.html",
@@ -64,9 +74,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             notice=notice(),
             now=time.time(),
             held=held,
-            sentences={
-                token.id: [] if token.scopes is None else server.oauth.sentences(sorted(token.scopes)) for token in held
-            },
+            sentences={token.id: allowed(token) for token in held},
             scopes=scopes,
             chosen=usual if chosen is None else chosen,
             days=DAYS,
@@ -85,7 +93,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         form = now.form()
         session = now.confirmed(PASSWORDS)
         name = " ".join(form.get("name", "").split())
-        known = [scope for scope, _ in offered()]
+        known = [scope for scope, _ in offered(session)]
         # A field for each scope: its name says which.
         scopes = frozenset(scope for scope in known if f"scope-{known.index(scope)}" in form)
         days = DAYS.get(form.get("days", ""))

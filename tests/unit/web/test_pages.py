@@ -546,6 +546,17 @@ class TestAccount:
         answered = alice.post("/account/password", before.fields | {"old": PASSWORD, "new": NEW, "again": NEW})
         assert (answered.status_code, "administrator" in answered.text) == (403, True)
 
+    def test_what_an_app_password_may_do(self, made: MadeServer, alice: Person) -> None:
+        manage, mail = "Manage the server", "Read, change and delete your mail."
+        assert manage not in alice.get("/account/app-passwords").text
+        principal = made.server.directory.principals.get(ALICE)
+        made.server.directory.tokens.create(principal, "whole", kind="app-password")
+        [listed] = re.findall(r'<ul class="rows">(.*?)</ul>', alice.get("/account/app-passwords").text, re.S)
+        assert mail in listed
+        with made.server.directory._database.write() as execute:
+            execute("UPDATE principal SET enabled_permissions='[\"domain-list\"]' WHERE name=?", (ALICE,))
+        assert manage in alice.get("/account/app-passwords").text
+
     def test_an_app_password_that_is_over_says_so(self, made: MadeServer, alice: Person) -> None:
         alice.get("/account/app-passwords")
         alice.send("/account/app-passwords", name="tablet", days="30")
@@ -556,9 +567,8 @@ class TestAccount:
             r'">Ended</span>.*ended <time [^>]*>2 January 1970', alice.get("/account/app-passwords").text, re.S
         )
 
-    @pytest.mark.parametrize(
-        ("form", "page"),
-        [
+    def test_the_address_of_a_form_leads_to_its_page(self, alice: Person) -> None:
+        for form, page in (
             ("/login/code", "/login"),
             ("/consent", "/account"),
             ("/device/answer", "/device"),
@@ -566,10 +576,8 @@ class TestAccount:
             ("/account/second-factor/recovery-codes", "/account/second-factor"),
             ("/account/second-factor/remove", "/account/second-factor"),
             ("/account/app-passwords/remove", "/account/app-passwords"),
-        ],
-    )
-    def test_the_address_of_a_form_leads_to_its_page(self, alice: Person, form: str, page: str) -> None:
-        assert (alice.get(form).status_code, alice.page.headers["Location"]) == (303, page)
+        ):
+            assert (alice.get(form).status_code, alice.page.headers["Location"]) == (303, page)
 
     def test_a_form_of_a_session_that_is_over(self, made: MadeServer, alice: Person) -> None:
         alice.get("/account/app-passwords")
