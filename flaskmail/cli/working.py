@@ -68,15 +68,15 @@ def progress(label: str, *, hidden: bool, octets: bool = False) -> Iterator[Tell
     if hidden or not sys.stderr.isatty():
         yield lambda done, total, what: None
         return
+    # The bar is drawn once before there is a name for it.
     at = [""]
 
-    def shown(_: object) -> str:
-        return f"{shown_octets(bar.pos)} {at[0]}" if octets else at[0]
-
-    with click.progressbar(length=1, file=sys.stderr, label=label, item_show_func=shown, show_pos=False) as bar:
+    with click.progressbar(
+        length=1, file=sys.stderr, label=label, item_show_func=lambda _: at[0], show_pos=False
+    ) as bar:
 
         def tell(done: int, total: int, what: str) -> None:
-            at[0] = what
+            at[0] = f"{shown_octets(done)} {what}" if octets else what
             bar.length = max(total, 1)
             bar.update(done - bar.pos, what)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from flaskmail.cli.working import progress
 from flaskmail.upkeep import verify_all
 
 Command = Callable[..., Result]
@@ -162,3 +164,17 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
             command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )
     assert (done.returncode, done.stderr) == (1, "Error: No space left on device\n"), done
+
+
+@pytest.mark.parametrize(("octets", "words"), [(True, "2.5 kB one.eml"), (False, "one.eml")])
+def test_progress_at_a_terminal(monkeypatch: pytest.MonkeyPatch, octets: bool, words: str) -> None:
+    here, there = pty.openpty()
+    with os.fdopen(there, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress("Copying", hidden=False, octets=octets) as tell:
+            tell(2500, 5000, "one.eml")
+        monkeypatch.undo()
+        written = os.read(here, 65536).decode()
+    os.close(here)
+    assert "Copying" in written
+    assert words in written
