@@ -247,6 +247,9 @@ def _around(manager: Plugins, name: str, caller: pluggy.HookCaller, names: tuple
         named: Mapping[str, object] = dict(zip(names, arguments, strict=True))
         try:
             answer = caller(**named)
+            if hook.kind == "collect" and not isinstance(answer, list):
+                # Else a wrapper that forgets to return would take all objections away.
+                raise TypeError(f"{type(answer).__name__}, where the list that yield gave, or another, is wanted")
             if hook.check is None or answer is None:
                 return answer
             return hook.check(answer) if hook.kind == "first" else [hook.check(one) for one in answer]

@@ -223,6 +223,21 @@ def test_hook_authorize() -> None:
         assert judges.asked == []
 
 
+def test_hook_authorize_is_not_outvoted_by_a_wrapper_that_forgets_to_return() -> None:
+    class Forgets:
+        @hookimpl(wrapper=True)
+        def authorize(self) -> Any:
+            yield
+
+    with make_server(plugins=[Judges(), Forgets()]) as made:
+        made.server.ensure_admin()
+        admin = made.server.directory.principals.get("admin")
+        with pytest.raises(RequestError) as caught:
+            made.server.authorize(admin, "individual-delete", {"name": "forbidden"})
+        assert caught.value.status == 403
+        assert list(made.server.plugins.failures.values()) == [1]
+
+
 class Hello:
     """A capability with something to say."""
 
