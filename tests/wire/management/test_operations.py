@@ -226,6 +226,8 @@ def provoked(wire: Wire, operation: Described, status: int, cell: Cell) -> Itera
     parameters = [one["name"] for one in operation.parameters if one["in"] == "path"]
     good = wire.admin
     match status:
+        case 304:
+            yield wire.call(operation, cell, good, {"If-None-Match": "*"})
         case 400:
             yield wire.call(operation, cell, good, surely_unknown="1")
             for one in operation.parameters:
