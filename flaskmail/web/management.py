@@ -82,7 +82,11 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
             asker,
             legacy=legacy,
         )
-        return Response(answer.body, answer.status, list(answer.headers), direct_passthrough=True)
+        response = Response(answer.body, answer.status, list(answer.headers), direct_passthrough=True)
+        if answer.status == 304:
+            # RFC 9110 section 15.4.5: nothing about a content that does not come.
+            del response.headers["Content-Type"]
+        return response
 
     return blueprint
 

@@ -304,7 +304,9 @@ def test_what_is_wrong_all_the_same_changes_nothing(
 class TestConcurrency:
     def test_if_match(self, admin: Manager) -> None:
         tag = admin("GET", "/settings").headers["ETag"]
-        assert admin("GET", "/settings", headers={"If-None-Match": tag}).status == 304
+        unchanged = admin("GET", "/settings", headers={"If-None-Match": tag})
+        assert (unchanged.status, unchanged.headers["ETag"]) == (304, tag)
+        assert "Content-Type" not in unchanged.headers
         assert admin("POST", "/settings", insert(account__quota=5000), headers={"If-Match": tag}).status == 200
         late = admin("POST", "/settings", insert(account__quota=6000), headers={"If-Match": tag})
         assert late.status == 412
