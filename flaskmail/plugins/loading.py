@@ -76,6 +76,9 @@ def load_plugins(
             if path == place or not path.name.startswith("_"):
                 found(Loaded(path.stem, "folder", str(path)), lambda path=path: _load_file(path))  # type: ignore[misc]
     for plugin in explicit:
+        if plugin is None or isinstance(plugin, (str, bytes, int, float)):
+            problems.append(Problem("plugins", "", ascii(plugin)[:80], "a module or another object with hooks"))
+            continue
         if any(plugin is known for known in manager.get_plugins()):
             # An author's tests give what is installed beside them.
             continue

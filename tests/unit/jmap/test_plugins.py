@@ -197,3 +197,9 @@ def test_a_plugin_that_ends_the_process_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"Ends.*startup.*not now"):
         plugins.start(plugins.load_plugins(explicit=[Ends()], installed=False), "S")
+
+
+@pytest.mark.parametrize("given", ["a_plugin", None, 5])
+def test_what_can_have_no_hooks_is_no_plugin(given: Any) -> None:
+    with pytest.raises(ConfigError, match="a module or another object with hooks"):
+        plugins.load_plugins(explicit=[given], installed=False)
