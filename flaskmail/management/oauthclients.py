@@ -47,7 +47,7 @@ Scopes = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(min_length=1
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,100}$", description="By default a random one.")]
 
 
-class KeyInfo(Struct):
+class IdTokenKey(Struct):
     """The public half of a key for ID tokens, by the id that it has at /auth/jwks.json."""
 
     id: str
@@ -57,7 +57,7 @@ class KeyInfo(Struct):
 class RenewedKeys(Struct):
     """The keys that sign from now on."""
 
-    keys: list[KeyInfo]
+    keys: list[IdTokenKey]
 
 
 class ClientInfo(Struct, rename="camel"):
@@ -319,4 +319,4 @@ def renew_keys(call: Call) -> RenewedKeys:
     nothing has to be done: keys are renewed by their age."""
     _everywhere(call)
     made = call.server.directory.oauth_keys.renew(call.server.oauth.offer.id_token_algs)
-    return RenewedKeys([KeyInfo(key.id, key.algorithm) for key in made])
+    return RenewedKeys([IdTokenKey(key.id, key.algorithm) for key in made])

@@ -56,6 +56,8 @@ _PROBLEM: dict[str, Any] = {
         "item": {"type": ["string", "null"]},
         "details": {"type": ["string", "null"]},
         "reason": {"type": ["string", "null"]},
+        "scope": {"type": "string", "description": "The scope that the credential lacks."},
+        "job": {"type": ["string", "null"], "description": "The job that runs already."},
         "limit": {"type": "string"},
         "errorId": {"type": "string", "description": "Under which the server's log says more."},
     },
@@ -208,6 +210,14 @@ _HEADERS: Mapping[str, Any] = {
             "description": "How to sign in.",
             "schema": {"type": "string"},
             "example": 'Bearer realm="flaskmail"',
+        }
+    },
+    # RFC 6750 section 3.1.
+    "403": {
+        "WWW-Authenticate": {
+            "description": "Which scope a token would have to have; only for tokens whose owner has the permission.",
+            "schema": {"type": "string"},
+            "example": 'Bearer realm="flaskmail", error="insufficient_scope", scope="urn:flaskmail:management"',
         }
     },
     "429": _AGAIN,
