@@ -54,6 +54,7 @@ class Access:
         refusal = lacking(permission)
         scope = next((scope_for(one) for one in (permission, *others) if one in self.withheld), None)
         if scope is not None:
+            refusal.extra["scope"] = scope
             # RFC 6750 section 3: MUST include it. To one whom no scope would help it would be a lie.
             refusal.headers["WWW-Authenticate"] = (
                 f'Bearer realm="flaskmail", error="insufficient_scope", scope="{scope}"'
@@ -63,6 +64,9 @@ class Access:
 
 def access(principal: Principal, owned: frozenset[str]) -> Access:
     """The access of one who owns these permissions and comes with ``principal.grant``."""
+    if principal.type == "apiKey" and principal.domain is not None:
+        # A key of a domain counts there, whatever roles it was given.
+        owned -= {"all-domains"}
     permissions = permissions_within(principal.grant, owned)
     everywhere = "all-domains" in permissions
     is_token = principal.grant.scopes is not None and principal.grant.kind != "app-password"
