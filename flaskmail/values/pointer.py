@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -154,7 +154,7 @@ def _resolve(value: Any, tokens: tuple[str, ...], start: int, star: bool, bounds
             if star and token == "*" and at + 2 == len(tokens):
                 column = _column(value, tokens[-1])
                 if column is not None:
-                    return _flat(column, len(column), bounds)
+                    return _flat(column, bounds)
             value = _opened(value)
         if isinstance(value, dict):
             if token not in value:
@@ -203,24 +203,51 @@ def _column_decoder(name: str) -> Callable[[Any], list[Any]]:
 
 
 def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, bounds: _Bounds) -> list[Any]:
-    return _flat((_resolve(item, tokens, start, True, bounds) for item in items), len(items), bounds)
-
-
-def _flat(values: Iterable[Any], count: int, bounds: _Bounds) -> list[Any]:
+    if start == len(tokens):
+        return _flat([msgspec.json.decode(one) if type(one) is msgspec.Raw else one for one in items], bounds)
+    _count(len(items), bounds)
     out: list[Any] = []
-    limit, steps = bounds
-    if steps is not None:
-        steps.left -= count
-        if steps.left < 0:
-            raise TooMany('The "*" of this request look at too many items.')
+    limit, again = bounds[0], tokens[start] == "*"
+    for item in items:
+        if again and type(item) is list:
+            # Stars upon stars come to arrays by the hundred thousand.
+            if item:
+                out += _spread(item, tokens, start + 1, bounds)
+        else:
+            found = _resolve(item, tokens, start, True, bounds)
+            if isinstance(found, (list, tuple)):
+                out += found
+            else:
+                out.append(found)
+        if limit is not None and len(out) > limit:
+            raise _too_many(limit)
+    return out
+
+
+def _flat(values: list[Any], bounds: _Bounds) -> list[Any]:
+    _count(len(values), bounds)
+    out: list[Any] = []
+    limit = bounds[0]
     for found in values:
         if isinstance(found, (list, tuple)):
-            out.extend(found)
+            out += found
         else:
             out.append(found)
         if limit is not None and len(out) > limit:
-            raise TooMany(f'The "*" makes more than {limit} items.')
+            raise _too_many(limit)
     return out
+
+
+def _count(items: int, bounds: _Bounds) -> None:
+    steps = bounds[1]
+    if steps is not None:
+        steps.left -= items
+        if steps.left < 0:
+            raise TooMany('The "*" of this request look at too many items.')
+
+
+def _too_many(limit: int) -> TooMany:
+    return TooMany(f'The "*" makes more than {limit} items.')
 
 
 def _check_prefixes(pointers: Collection[tuple[str, ...]]) -> None:

@@ -25,7 +25,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("management",),
     ("web",),
     ("app", "gunicornfaults", "gunicornlog", "gunicornproxy", "gunicornworker"),
-    ("gunicornconf", "cli", "testing"),
+    ("gunicornconf", "cli"),
+    ("testing",),
     ("__main__",),
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
