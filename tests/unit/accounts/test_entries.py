@@ -423,6 +423,16 @@ def test_scopes_cut_permissions(directory: Directory, root: Access) -> None:
     assert app.permissions == {"authenticate", "authenticate-oauth"}
 
 
+def test_a_key_of_a_domain_stays_there(directory: Directory, root: Access) -> None:
+    key = access_of(directory, make(directory, root, "apiKey", "key", domain=HERE, roles=("admin",)))
+    assert (key.domain, key.reaches(THERE), key.reaches(None)) == (HERE, False, False)
+    for given in ({"roles": ("admin",)}, {"enabled_permissions": ("all-domains",)}):
+        with pytest.raises(Exceeds):
+            make(directory, key, "individual", f"x@{HERE}", **given)
+    everywhere = access_of(directory, make(directory, root, "apiKey", "key", roles=("admin",)))
+    assert everywhere.reaches(THERE)
+
+
 def test_who_has_no_domain_reaches_nothing(directory: Directory, root: Access) -> None:
     key = access_of(directory, make(directory, root, "apiKey", "key", enabled_permissions=("individual-list",)))
     assert not key.reaches(None)
