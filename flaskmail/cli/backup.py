@@ -53,7 +53,7 @@ def backup(destination: Path | None, with_settings: bool, machine: bool) -> None
 
 
 def _on_store(destination: Path | None, with_settings: bool, machine: bool) -> dict[str, Any]:
-    with opened() as server:
+    with opened(made=False) as server:
         settings = server.settings
         if destination is None:
             if settings.storage.backup_path is None:

@@ -97,8 +97,10 @@ def url_only(why: str) -> None:
 
 
 @contextmanager
-def opened() -> Iterator[Server]:
-    """The server of the present settings, closed afterwards. Errors end the command with a sentence on stderr."""
+def opened(*, made: bool = True) -> Iterator[Server]:
+    """The server of the present settings, closed afterwards. Errors end the command with a sentence on stderr.
+
+    made: where there is no data yet, it is made; else that is an error, of who is in the wrong folder as like as not."""
     # Not needed at a URL, and not for --help.
     from flaskmail import config
     from flaskmail.server import Server
@@ -106,6 +108,8 @@ def opened() -> Iterator[Server]:
     with refusing():
         settings = config.load()
         _stay_among_own(settings.storage.path)
+        if not made and not (settings.storage.path / "control.db").exists():
+            raise Failed(f"there is no data in {settings.storage.path}: is that what storage.path should lead to?")
         server = Server(settings)
         try:
             yield server

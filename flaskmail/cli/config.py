@@ -139,7 +139,7 @@ def get(keys: tuple[str, ...], machine: bool) -> None:
 def _may_be_set(manager: Operations, key: str) -> bool:
     """Whether there is a setting of that key, a table of settings, or a key below one that holds a table or a list."""
     declared = [one["key"] for one in manager.every("/settings/schema", prefix=key.partition(".")[0])]
-    return key.startswith(("lookup.", "plugins.")) or any(
+    return key.startswith(("lookup.", "plugins.", "server.listener.")) or any(
         key == one or one.startswith(f"{key}.") or key.startswith(f"{one}.") for one in declared
     )
 

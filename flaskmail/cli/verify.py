@@ -45,7 +45,7 @@ def verify(names: tuple[str, ...], repair: bool, machine: bool) -> None:
 
 
 def _on_store(names: tuple[str, ...], repair: bool, machine: bool) -> dict[str, Any]:
-    with opened() as server:
+    with opened(made=False) as server:
         wanted = named_accounts(server, names) if names else None
         # What only reads changes nothing.
         writing = (

@@ -71,9 +71,10 @@ def progress(label: str, *, hidden: bool, octets: bool = False) -> Iterator[Tell
     # The bar is drawn once before there is a name for it.
     at = [""]
 
-    with click.progressbar(
-        length=1, file=sys.stderr, label=label, item_show_func=lambda _: at[0], show_pos=False
-    ) as bar:
+    def shown(_: object) -> str:
+        return at[0]
+
+    with click.progressbar(length=1, file=sys.stderr, label=label, item_show_func=shown, show_pos=False) as bar:
 
         def tell(done: int, total: int, what: str) -> None:
             at[0] = f"{shown_octets(done)} {what}" if octets else what

@@ -204,6 +204,11 @@ def test_what_else_there_is_to_see(flaskmail: Command, told: Told) -> None:
     assert "individual-list" in flaskmail("permission", "list").stdout
     assert flaskmail("config", "set", "account.quota", "5 GB").exit_code == 0
     assert flaskmail("config", "get", "account.quota").stdout == "5 GB\n"
+    nothing = flaskmail("config", "get", "server.http.url", "server.http")
+    assert (nothing.exit_code, nothing.output) == (0, "")
+    misspelt = flaskmail("config", "get", "server.http.uri")
+    assert (misspelt.exit_code, "no setting server.http.uri" in misspelt.stderr) == (1, True)
+    assert "did you mean 'server.http.url'?" in flaskmail("config", "set", "server.http.uri", "x").stderr
     assert [one["key"] for one in told("config", "schema", "account.quota")] == ["account.quota"]
     assert "account.quota" in flaskmail("config", "schema", "account.quota").stdout
     assert flaskmail("reload").exit_code == 0
@@ -211,3 +216,12 @@ def test_what_else_there_is_to_see(flaskmail: Command, told: Told) -> None:
     assert flaskmail("blob", "get", "nothing").exit_code == 1
     assert flaskmail("job", "wait", "nothing").exit_code == 1
     assert any(one["operation"] == "setting.change" for one in told("audit"))
+
+
+def test_the_table_of_changes_begins_with_what_was_named(flaskmail: Command) -> None:
+    assert '{"type": "individual", "name": "ann@example.org"' in flaskmail("audit").stdout
+
+
+def test_a_built_in_role_is_called_so(flaskmail: Command) -> None:
+    done = flaskmail("role", "delete", "admin")
+    assert (done.exit_code, "built in" in done.stderr) == (1, True), done.output

@@ -178,3 +178,10 @@ def test_progress_at_a_terminal(monkeypatch: pytest.MonkeyPatch, octets: bool, w
     os.close(here)
     assert "Copying" in written
     assert words in written
+
+
+@pytest.mark.parametrize("words", [("backup", "b"), ("verify",)])
+def test_what_is_not_there_is_neither_copied_nor_right(bare: Command, tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = bare(*words)
+    assert (done.exit_code, f"there is no data in {tmp_path / 'data'}" in done.stderr) == (1, True), done.output
+    assert list(tmp_path.iterdir()) == []
