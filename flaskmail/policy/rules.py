@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from flaskmail.config.kinds import Rules
+from flaskmail.config.kinds import EXPRESSION, Rules
 from flaskmail.decisions.access import ALLOWED, CLOSED, access_status
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.mistakes import shown
@@ -113,7 +113,8 @@ class Rule:
             )
         except ExpressionErrors as errors:
             raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
-        self.constant, self.text = self._compiled.constant, self._compiled.text
+        self.constant = self._compiled.constant
+        self.text = EXPRESSION.write(rules) if isinstance(rules, tuple) else self._compiled.text
         one = () if self.constant is None else (("", self.constant),)
         self.constants: tuple[tuple[str, Any], ...] = self._compiled.outcomes or one
         self._readers = [(name, READERS[name]) for name in sorted(self._compiled.uses)]

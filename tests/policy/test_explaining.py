@@ -237,6 +237,14 @@ def test_settings_are_named_with_the_file_they_come_from(tmp_path: Path) -> None
     assert found.request["url"] == "http://x/ü?a".encode().decode("latin-1")
 
 
+def test_an_expression_stands_as_it_is_configured() -> None:
+    rules = [{"if": "is_tls", "then": 200}, {"else": "if_then(url_path == '/x', 404, 200)"}]
+    found = explained({"allowed-endpoint": rules}, environ_of({}, "/x")).part("access").result
+    assert found is not None
+    written = """[{ if = "is_tls", then = "200" }, { else = "if_then(url_path == '/x', 404, 200)" }]"""
+    assert (found["status"], found["expression"]) == (404, written)
+
+
 class Everything:
     """Decides whatever a plugin may decide, as the header X-Ask says; fails where it says so."""
 
