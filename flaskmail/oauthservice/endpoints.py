@@ -135,10 +135,16 @@ class Endpoints(Side):
     def introspect(self, incoming: Incoming) -> Members:
         """The introspection endpoint (RFC 7662), for clients that have a secret. One that registered itself learns of its own
         tokens only."""
-        form, client = self._enter(incoming)
-        if not client.confidential:
-            # RFC 7662 section 2.1: MUST require some form of authorization.
-            raise invalid_client("Only clients that have a secret may ask about tokens.")
+        try:
+            form, client = self._enter(incoming)
+            if not client.confidential:
+                # RFC 7662 section 2.1: MUST require some form of authorization.
+                raise invalid_client("Only clients that have a secret may ask about tokens.")
+        except OAuthError as error:
+            if error.error != "invalid_client":
+                raise
+            # RFC 7662 section 2.3: 401, however it tried; no browser comes here.
+            raise invalid_client(error.description, basic=True) from None
         state = self._get_directory().oauth_tokens.state(required(form, "token"))
         if state is None or (client.dynamic and state.client != client.id):
             return {"active": False}

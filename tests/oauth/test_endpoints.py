@@ -155,7 +155,11 @@ def test_only_posted_forms_are_read(made, app, path):
     assert refused(made.send("POST", path, FORM, b"a=%ff"), "invalid_request")
     assert refused(made.send("POST", path, FORM, b"a=" + b"x" * 20_000), "invalid_request", 413)
     assert refused(made.send("POST", path, FORM | {"Content-Encoding": "gzip"}, good), "invalid_request", 415)
-    assert refused(made.send("POST", path, FORM, b"client_id=nobody&grant_type=refresh_token"), "invalid_client")
+    # RFC 7662 section 2.3.
+    status = 401 if path == paths.INTROSPECT else 400
+    assert refused(
+        made.send("POST", path, FORM, b"client_id=nobody&grant_type=refresh_token"), "invalid_client", status
+    )
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -176,7 +180,7 @@ def test_plain_http_to_another_machine_is_refused():
     with make_server(config='[server.http]\nurl = "https://mail.example.org"\n') as made:
         for path in FORMS:
             wrong = made.send("POST", path, FORM, b"client_id=x&grant_type=refresh_token")
-            assert refused(wrong, "invalid_client")
+            assert refused(wrong, "invalid_client", 401 if path == paths.INTROSPECT else 400)
 
 
 # ---- refreshing, revoking, introspecting
@@ -218,7 +222,9 @@ def test_introspecting(app, web, ann):
     assert "token_type" not in web.post(paths.INTROSPECT, token=said["refresh_token"]).json()
     for token in ("unknown", said["id_token"], "fmo_", web.secret):
         assert web.post(paths.INTROSPECT, token=token).json() == {"active": False}
-    assert refused(app.post(paths.INTROSPECT, token=said["access_token"]), "invalid_client")
+    reply = app.post(paths.INTROSPECT, token=said["access_token"])
+    assert refused(reply, "invalid_client", 401)
+    assert (reply.header("WWW-Authenticate") or "").startswith("Basic ")
     web.made.server.directory.principals.set_disabled(ann.name, True)
     assert web.post(paths.INTROSPECT, token=said["access_token"]).json() == {"active": False}
 
