@@ -37,6 +37,7 @@ class Absent(BadField):
     def __init__(self, field: str, what: str, item: str) -> None:
         self.item = item
         super().__init__(field, f"there is no {what} {item[:300]!r}")
+        self.expected = f"the name of an existing {what}"
 
 
 class Further(BadField):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from flaskmail.accounts.authorization import NOWHERE
 from flaskmail.accounts.domains import Domain
 from flaskmail.accounts.drafts import BadField, Change, Draft, Unfit
 from flaskmail.accounts.entries import Entry
@@ -225,6 +226,8 @@ def create(call: Call, body: NewPrincipal) -> str | MadeKey:
     if isinstance(body, (NewIndividual, NewRole, NewApiKey)):
         draft = replace(draft, disabled=body.disabled)
     if isinstance(body, (NewRole, NewApiKey)):
+        if body.domain is None and call.access.domain == NOWHERE:
+            raise call.access.lacking("all-domains")
         # Whoever acts in one domain makes things of that domain.
         draft = replace(draft, domain=body.domain or call.access.domain)
     if isinstance(body, NewApiKey):

@@ -319,6 +319,13 @@ def test_a_key_makes_none_that_reaches_further(root: Manager) -> None:
         assert short("PATCH", "/principal/short", [{"action": "set", "field": field, "value": value}]).status == 200
 
 
+def test_who_acts_in_no_domain_makes_nothing(root: Manager) -> None:
+    lost = key(root, "lost", "api-key-create", "role-create", "individual-create")
+    for kind in ("role", "apiKey"):
+        refused(lost("POST", "/principal", {"type": kind, "name": "new"}), 403, permission="all-domains")
+        refused(lost("POST", "/principal", {"type": kind, "name": "new", "domain": HERE}), 404)
+
+
 def test_a_key_that_is_over_says_so(root: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     root("POST", "/principal", {"type": "role", "name": "reading", "enabledPermissions": ["individual-list"]}).data  # noqa: B018
     short = key(root, "short", roles=["reading"], expires="2099-01-01T00:00:00Z")
