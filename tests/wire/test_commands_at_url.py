@@ -144,6 +144,8 @@ reindex jane@example.org
 reindex
 purge blob
 purge blob jane@example.org
+purge account
+purge account jane@example.org
 purge data
 job show nothing
 job cancel nothing --json
