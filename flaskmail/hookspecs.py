@@ -154,7 +154,7 @@ def register_blueprints(server: Any) -> list[tuple[Any, str]]:  # type: ignore[e
 
 @_hook("start")
 def register_commands(server: Any, cli: Any) -> None:
-    """Adds commands to ``flaskmail``: ``cli`` is a click group. Names of our own commands are refused.
+    """Adds commands to ``flaskmail``: ``cli`` is a click group. Names that are taken are refused.
 
     Called when the command line does not know a command, or lists all. Nothing of the server is open.
 

@@ -58,9 +58,10 @@ def commands_of_plugins(ctx: click.Context, taken: set[str]) -> dict[str, click.
         ctx.call_on_close(server.close)
         found = click.Group("flaskmail")
         for name, _ in server.plugins.list_name_plugin():
-            before = set(found.commands)
+            before = dict(found.commands)
             answers(server.plugins, "register_commands", only=name, server=server, cli=found)
-            clash = (set(found.commands) - before) & taken
+            added = {one for one, command in found.commands.items() if before.get(one) is not command}
+            clash = added & (taken | before.keys())
             if clash:
                 wanted = "commands with names of their own"
                 raise ConfigError([Problem(name, "register_commands", repr(min(clash)), wanted)])

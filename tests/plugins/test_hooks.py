@@ -453,6 +453,10 @@ def test_hook_register_commands_does_not_hide_ours(folder: Path) -> None:
     helped = run(folder, "--help")
     assert helped.exit_code == 0
     assert "hello: register_commands: found 'verify'" in helped.stderr
+    for name in ("more/hello.py", "others/again.py"):
+        (folder / name).write_text(COMMAND.format(name="greet"))
+    assert "again: register_commands: found 'greet'" in run(folder, "greet").stderr
+    (folder / "others/again.py").unlink()
     (folder / "more/hello.py").write_text("1 / 0\n")
     assert "ZeroDivisionError" in run(folder, "nothing").stderr
     assert run(folder, "config", "check").exit_code == 0
