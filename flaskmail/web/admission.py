@@ -205,7 +205,11 @@ class BodyReader:
         wanted = self._left if size < 0 else min(size, self._left)
         pieces: list[bytes] = []
         while wanted > 0:
-            piece = self._stream.read(wanted)
+            try:
+                piece = self._stream.read(wanted)
+            except OSError:
+                # The store would take it for an error of its disk's.
+                raise cut_short() from None
             if not piece:
                 raise cut_short()
             pieces.append(piece)

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -189,13 +190,28 @@ def test_a_garbled_body_is_its_senders_fault(live: LiveServer, body: bytes) -> N
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_client_that_breaks_off_is_no_error_of_the_servers(live: LiveServer) -> None:
-    for body in (b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", b"Content-Length: 9\r\n\r\nab"):
-        with socket.create_connection(("127.0.0.1", live.port)) as connection:
-            connection.sendall(b"POST /auth/token HTTP/1.1\r\n" + FORM + body)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    raw(live, b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
+def test_a_client_that_breaks_off_is_no_error_of_the_servers(live: LiveServer, alice: Jmap) -> None:
+    upload = f"/jmap/upload/{alice.id}/"
+    known = f"Host: x\r\nAuthorization: {basic('alice@example.org')}\r\n".encode()
+    for path, head, size in (("/auth/token", FORM, 900), (upload, known, 400_000)):
+        for length in (b"Transfer-Encoding: chunked\r\n", b"Content-Length: %d\r\n" % size):
+            before = live.log().count(f" POST {path} ")
+            with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+                connection.sendall(
+                    f"POST {path} HTTP/1.1\r\n".encode() + head + length + b"Expect: 100-continue\r\n\r\n"
+                )
+                # It is at work on the request.
+                assert connection.recv(25).startswith(b"HTTP/1.1 100 ")
+                connection.sendall(b"61a80\r\nab")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            give_up = time.monotonic() + 20
+            while live.log().count(f" POST {path} ") == before:
+                assert time.monotonic() < give_up
+                time.sleep(0.02)
+            line = [line for line in live.log().splitlines() if f" POST {path} " in line][-1]
+            assert f" POST {path} 400 " in line
     assert "Traceback" not in live.log()
+    assert "cannot be written" not in live.log()
 
 
 @pytest.mark.parametrize(
