@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-ROWS = {match[1]: match[2] for match in re.finditer(r"^\| ([BD]\d\d) \|[^|]+\|([^|]+)\|$", TEXT, re.M)}
+ROWS = {match[1]: match[2] for match in re.finditer(r"^\| ([BDM]\d\d) \|[^|]+\|([^|]+)\|$", TEXT, re.M)}
 NAMED = sorted(set(re.findall(r"tests/[\w/]+\.py(?:::\w+)*(?: \(long\))?", TEXT)))
 
 
@@ -35,7 +35,7 @@ def in_file(file: str) -> dict[str, bool]:
 
 
 def test_every_attack_has_a_row() -> None:
-    wanted = {f"B{number:02}" for number in range(1, 20)} | {f"D{number:02}" for number in range(5, 9)}
+    wanted = {f"B{number:02}" for number in range(1, 20)} | {f"D{number:02}" for number in range(5, 9)} | {"M01", "M02"}
     assert ROWS.keys() == wanted
     for id, tests in ROWS.items():
         assert "::" in tests, id
