@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from flaskmail.config.kinds import Kind
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _remembered(function: F) -> F:
+    """What is declared does not change; it is asked for again and again."""
+    return cast(F, lru_cache(maxsize=1024)(function))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +81,34 @@ def tables_of(section: type[T]) -> Mapping[str, T]:
     return cast("Mapping[str, T]", dataclasses.field(default_factory=dict, hash=False, metadata={"each": section}))
 
 
-def subsections(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+@_remembered
+def declared_in(section: type[Any], prefix: str) -> tuple[Declaration, ...]:
+    """The settings directly in a section, in the order of their declaration. prefix: of their keys, with the dot."""
+    return tuple(
+        Declaration(key=f"{prefix}{wire_name(field.name)}", default=field.default, **field.metadata)
+        for field in dataclasses.fields(section)
+        if "kind" in field.metadata
+    )
+
+
+@_remembered
+def subsections(section: type[Any]) -> tuple[tuple[str, type[Any]], ...]:
     """The names and classes of the tables directly in a section."""
-    for field in dataclasses.fields(section):
-        if not field.metadata and dataclasses.is_dataclass(field.default):
-            yield wire_name(field.name), type(field.default)
+    return tuple(
+        (wire_name(field.name), type(field.default))
+        for field in dataclasses.fields(section)
+        if not field.metadata and dataclasses.is_dataclass(field.default)
+    )
 
 
-def open_tables(section: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+@_remembered
+def open_tables(section: type[Any]) -> tuple[tuple[str, type[Any]], ...]:
     """The names of what holds tables by ids of the administrator's choice, and the class of each of those tables."""
-    for field in dataclasses.fields(section):
-        if "each" in field.metadata:
-            yield wire_name(field.name), field.metadata["each"]
+    return tuple(
+        (wire_name(field.name), field.metadata["each"])
+        for field in dataclasses.fields(section)
+        if "each" in field.metadata
+    )
 
 
 def wire_name(field_name: str) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 from flaskmail.config import kinds
 from flaskmail.config.declaring import Declaration as Declaration
 from flaskmail.config.declaring import build as build
+from flaskmail.config.declaring import declared_in, tables_of
 from flaskmail.config.declaring import open_tables as open_tables
 from flaskmail.config.declaring import setting as setting
 from flaskmail.config.declaring import subsections as subsections
-from flaskmail.config.declaring import tables_of, wire_name
 from flaskmail.config.dns import Dns
 from flaskmail.config.http import ServerHttp as ServerHttp
 from flaskmail.config.http import ServerHttpRateLimit as ServerHttpRateLimit
@@ -255,9 +255,7 @@ def declarations(section: type[Any] = Settings, prefix: str = "", of: Settings |
     """All settings below a section, the section's own before those of its subsections, in the order of their declaration.
 
     of: with those of the tables that these settings hold under ids of the administrator's choice."""
-    for field in dataclasses.fields(section):
-        if "kind" in field.metadata:
-            yield Declaration(key=f"{prefix}{wire_name(field.name)}", default=field.default, **field.metadata)
+    yield from declared_in(section, prefix)
     for name, below in subsections(section):
         yield from declarations(below, f"{prefix}{name}.", of)
     if of is not None:
