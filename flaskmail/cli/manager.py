@@ -130,14 +130,22 @@ class Operations:
         body: Any = None,
         match: str | None = None,
     ) -> tuple[int, Mapping[str, str], Iterable[bytes]]:
-        for part in parts:
-            head, _, tail = path.partition("{")
-            path = head + quote(part, safe="@") + tail.partition("}")[2]
         asked = {
             name.replace("_", "-"): _written(value)
             for name, value in query.items()
             if value not in (None, "", False, (), [])
         }
+        for text in (*parts, *asked.values()):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"{text!a} is not text in UTF-8") from None
+        for part in parts:
+            if not part:
+                # The path would be that of all of them.
+                raise click.UsageError("a name or an id must not be empty")
+            head, _, tail = path.partition("{")
+            path = head + quote(part, safe="@") + tail.partition("}")[2]
         return self._manager.send(method, path, asked, body, {} if match is None else {"if-match": match})
 
     def every(self, path: str, *parts: str, **query: Any) -> list[Any]:

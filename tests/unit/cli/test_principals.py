@@ -225,3 +225,23 @@ def test_the_table_of_changes_begins_with_what_was_named(flaskmail: Command) -> 
 def test_a_built_in_role_is_called_so(flaskmail: Command) -> None:
     done = flaskmail("role", "delete", "admin")
     assert (done.exit_code, "built in" in done.stderr) == (1, True), done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "delete", "--yes", ""),
+        ("account", "add-address", "", "x@example.org"),
+        ("principal", "delete", "--yes", ""),
+        ("oauth-client", "delete", ""),
+        ("domain", "delete", ""),
+        ("dkim", "show", ""),
+        ("job", "cancel", ""),
+        ("account", "show", "\udcff"),
+        ("account", "list", "\udcff"),
+    ],
+)
+def test_an_empty_name_is_not_everybody(flaskmail: Command, words: tuple[str, ...]) -> None:
+    done = flaskmail(*words)
+    assert (done.exit_code, done.stdout) == (2, ""), done.output
+    assert "must not be empty" in done.stderr or "is not text in UTF-8" in done.stderr
