@@ -34,7 +34,7 @@ found. An implementation takes the arguments that it needs, by these names; `pol
 `options`; values like `Refusal` come from `flaskmail.hookspecs` ([below](#values)).
 
 **Order.** Implementations marked `hookimpl(tryfirst=True)` are asked first, then the others, the last loaded before the first,
-then those marked `trylast=True`, as our own are.
+then those marked `trylast=True`, and our own at the end.
 
 **Stable** hooks keep their name, arguments and meaning. They may get more arguments, which nobody has to take; one that is to go
 warns for two minor versions before. **Provisional** ones may change with a line in the changelog.

@@ -57,7 +57,7 @@ def commands_of_plugins(ctx: click.Context, taken: set[str]) -> dict[str, click.
         server = Server(settings)
         ctx.call_on_close(server.close)
         found = click.Group("flaskmail")
-        for name, _ in server.plugins.list_name_plugin():
+        for name in [one.name for one in server.plugins.found]:
             before = dict(found.commands)
             answers(server.plugins, "register_commands", only=name, server=server, cli=found)
             added = {one for one, command in found.commands.items() if before.get(one) is not command}

@@ -36,7 +36,8 @@ def answers(manager: Plugins, hook: str, /, only: str | None = None, **arguments
     out: list[tuple[str, Any]] = []
     caller: pluggy.HookCaller = getattr(manager.hook, hook)
     answering = {one.plugin: None for one in caller.get_hookimpls() if not (one.wrapper or one.hookwrapper)}
-    for name, plugin in manager.list_name_plugin():
+    for name in [one.name for one in manager.found]:
+        plugin = manager.get_plugin(name)
         if plugin not in answering or only not in (None, name):
             continue
         # Asked one by one, so that the one that fails is known; wrappers stay around each.

@@ -52,7 +52,7 @@ def load_plugins(
             problems.append(Problem(loaded.name, "", f"a second plugin of that name: {of}", "each name once"))
             return
         manager.found.append(loaded)
-        if loaded.blocked:
+        if loaded.blocked or loaded.source == "built-in":
             return
         try:
             plugin = make()
@@ -62,7 +62,8 @@ def load_plugins(
         else:
             _register(manager, plugin, loaded.name, problems)
 
-    for name, plugin in builtins:
+    ours = list(builtins)
+    for name, plugin in ours:
         found(Loaded(name, "built-in", _place(plugin)), lambda plugin=plugin: plugin)  # type: ignore[misc]
     if installed:
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
@@ -84,6 +85,9 @@ def load_plugins(
             continue
         version = str(getattr(plugin, "__version__", ""))
         found(Loaded(_name_of(plugin), "given", _place(plugin), version), lambda plugin=plugin: plugin)  # type: ignore[misc]
+    for name, plugin in ours:
+        # Whoever is registered last of those with trylast is asked last: that others are asked too, ours have to be.
+        _register(manager, plugin, name, problems)
     problems.extend(_misspelt(manager))
     problems.extend(misnamed(manager, disabled, configured))
     if problems:

@@ -415,6 +415,14 @@ def test_who_has_no_hook_is_not_asked() -> None:
     assert [getattr(hooks, name) for name in type(hooks).__slots__ if name != "response_headers"] == [None] * 5
 
 
+def test_ours_come_after_those_that_are_to_be_last() -> None:
+    last = plugin("cors_decision", lambda: CorsDecision(True), "Last", trylast=True)
+    asked = [("Origin", ORIGIN)]
+    assert ask([last], headers=asked).all("Access-Control-Allow-Origin") == [ORIGIN]
+    first = plugin("cors_decision", lambda: CorsDecision(False))
+    assert ask([last, first], headers=asked).all("Access-Control-Allow-Origin") == []
+
+
 def test_wrappers_stand_around_the_others() -> None:
     def response_headers() -> Any:
         answers = yield
