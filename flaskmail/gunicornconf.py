@@ -140,6 +140,10 @@ def when_ready(server: Any) -> None:
     except ValueError as error:
         raise SystemExit(f"flaskmail cannot start: {error}") from None
     sockets.opened(owners.items(), listeners)
+    try:
+        _hold_certificate(server.cfg)
+    except OSError as error:
+        raise SystemExit(f"flaskmail cannot start: its certificate cannot be used: {error}") from None
     app = server.app.wsgi()
     own = getattr(app, "extensions", {}).get("flaskmail")
     if own is None:
@@ -201,6 +205,7 @@ def on_reload(server: Any) -> None:
         if value != before[name] and server.cfg.settings[name].get() == before[name]:
             server.cfg.set(name, value)
     server.num_workers, server.timeout = server.cfg.workers, server.cfg.timeout
+    _hold_certificate(server.cfg)
     server.log.setup(server.cfg)
     if changed:
         server.log.info("Settings: changed: %s", ", ".join(changed))
@@ -211,6 +216,14 @@ def on_reload(server: Any) -> None:
 
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+
+def _hold_certificate(config: Any) -> None:
+    """Reads the certificate in the master: a worker that begins while the files are being renewed goes on with this one."""
+    from gunicorn import sock
+
+    if config.is_ssl:
+        sock.ssl_context(config)
 
 
 def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:

@@ -40,4 +40,6 @@ def without_secrets(text: str) -> str:
 
 
 def _assigned(match: re.Match[str]) -> str:
-    return match[0] if match[2].startswith(("(secret", "Basic", "Bearer")) else f"{match[1]}={HIDDEN}"
+    # "found" begins what a report says of a setting; it is no value.
+    plain = match[2] == "found" or match[2].startswith(("(secret", "Basic", "Bearer"))
+    return match[0] if plain else f"{match[1]}={HIDDEN}"

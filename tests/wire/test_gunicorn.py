@@ -193,10 +193,14 @@ def test_a_renewed_certificate_is_used_without_a_reload(gunicorn, tmp_path):
 
     contexts = [ssl.create_default_context(cadata=ca.cert_pem.bytes().decode()) for ca in authorities]
     renew(authorities[0])
-    server = gunicorn(BASE + '[server.tls]\ncertificate = "cert.pem"\nprivate-key = "key.pem"\n')
+    config = BASE + '[server.tls]\ncertificate = "cert.pem"\nprivate-key = "key.pem"\n'
+    server = gunicorn(config)
     assert server.get(context=contexts[0]).text.startswith("500 https")
     # Half of a renewal: the certificate is there, its key is not; the old pair goes on.
     (tmp_path / "cert.pem").write_text("not yet")
+    assert server.get(context=contexts[0]).status == 200
+    # Workers that begin now do so, too.
+    assert "server.tls.certificate: found a file without a certificate" in server.reload(config)
     assert server.get(context=contexts[0]).status == 200
     renew(authorities[1])
     assert server.get(context=contexts[1]).status == 200

@@ -80,7 +80,14 @@ def test_secrets_are_taken_out(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["the basic idea", "Listening at: http://127.0.0.1:8080 (17)", "a token was made", "x=1, y: 2"]
+    "text",
+    [
+        "the basic idea",
+        "Listening at: http://127.0.0.1:8080 (17)",
+        "a token was made",
+        "x=1, y: 2",
+        "config.toml: server.tls.private-key: found the key of another certificate, expected the key of the certificate",
+    ],
 )
 def test_other_texts_stay(text: str) -> None:
     assert without_secrets(text) == text
