@@ -46,7 +46,8 @@ class Problem:
     excerpt: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.key}: found {self.found}, expected {self.expected}"
+        place = f"{self.where}: {self.key}" if self.key else self.where
+        text = f"{place}: found {self.found}, expected {self.expected}"
         text = f"{text} (did you mean {self.hint!r}?)" if self.hint else text
         return "\n    ".join([text, *self.excerpt.splitlines()])
 

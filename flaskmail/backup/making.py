@@ -57,6 +57,11 @@ def make_backup(
 
 
 def _check(data: Path, destination: Path) -> None:
+    try:
+        str(destination).encode()
+    except UnicodeEncodeError:
+        # SQLite knows no other names.
+        raise BackupError(f"{str(destination)!a} is not text in UTF-8: choose another name") from None
     if destination.resolve().is_relative_to(data.resolve()):
         raise BackupError(f"{destination} lies in the data folder {data}: it would be lost with it")
     if not destination.parent.is_dir():

@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
         rows = {name: told for name, (_, told) in COMMANDS.items()}
         for name, command in self._of_plugins(ctx).items():
             if not command.hidden:
-                rows[name] = command.get_short_help_str()
+                rows[name] = command.get_short_help_str(1000)
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
 

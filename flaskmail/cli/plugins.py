@@ -66,6 +66,9 @@ def commands_of_plugins(ctx: click.Context, taken: set[str]) -> dict[str, click.
                 wanted = "commands with names of their own"
                 raise ConfigError([Problem(name, "register_commands", repr(min(clash)), wanted)])
     except ConfigError as error:
+        if ctx.resilient_parsing:
+            # A shell fills in a word, and somebody is typing there.
+            return {}
         click.echo("The commands of plugins are missing, because the settings are wrong:", err=True)
         for problem in error.problems:
             click.echo(f"  {problem}", err=True)

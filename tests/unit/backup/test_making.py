@@ -133,6 +133,7 @@ def test_where_no_backup_goes(server: Server, tmp_path: Path) -> None:
         ("around/b", "data folder"),
         ("data", "data folder"),
         ("missing/b", "no folder"),
+        ("\udcff", "UTF-8"),
     ]:
         with pytest.raises(BackupError, match=what):
             back_up(server, tmp_path / place)

@@ -33,3 +33,7 @@ def test_bash_fills_in(tmp_path: Path) -> None:
     )
     done = subprocess.run([bash, "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "whoami", done
+    # Somebody is typing: what is wrong with the settings is for the command to say.
+    (tmp_path / "config.toml").write_text("nothing = 1\n")
+    done = subprocess.run([bash, "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("whoami", ""), done
