@@ -49,6 +49,10 @@ def doctor(url: str | None, connect: str | None, machine: bool) -> None:
         raise click.UsageError(str(error)) from None
     try:
         found = _examine(target, settings, machine)
+    except FileNotFoundError:
+        click.echo(f"Error: there is no data folder {settings.storage.path}.", err=True)
+        click.echo("Start the server first, or name its settings: FLASKMAIL_CONFIG, FLASKMAIL_DATA.", err=True)
+        raise SystemExit(REFUSED) from None
     except OSError as error:
         click.echo(
             f"Error: no key can be put into the data folder {settings.storage.path}: {error.strerror}.", err=True

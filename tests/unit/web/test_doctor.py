@@ -7,7 +7,9 @@ import os
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from flaskmail.cli import main
 from flaskmail.doctor.key import HEADER, LIFETIME, PATH, Key, key_in, read_question
 from flaskmail.testing import make_server
 
@@ -128,3 +130,11 @@ class TestKeys:
             now = time.time()
             monkeypatch.setattr(time, "time", lambda: now + 120)
             assert read_question(tmp_path, question) is None
+
+
+def test_the_doctor_says_where_it_looked_for_the_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["doctor", "http://127.0.0.1:1"], env={"FLASKMAIL_DATA": str(tmp_path / "none")})
+    assert done.exit_code == 1
+    assert f"there is no data folder {tmp_path / 'none'}" in done.stderr
+    assert "FLASKMAIL_CONFIG" in done.stderr
