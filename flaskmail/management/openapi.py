@@ -271,8 +271,7 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         if each.get("type") == "boolean":
             # A switch of the old API is written without a value.
             each = {
-                "type": ["boolean", "string"],
-                "enum": [True, False, ""],
+                "anyOf": [{"type": "boolean"}, {"type": "string", "const": ""}],
                 **{key: one for key, one in each.items() if key == "default"},
             }
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}
@@ -322,5 +321,7 @@ def _renamed(schema: Any) -> Any:
         return {
             name: "#/components/schemas/" + _clean(one.rpartition("/")[2]) if name == "$ref" else _renamed(one)
             for name, one in schema.items()
+            # After maxItems it says nothing, and makers of clients stumble over a schema that is no object.
+            if not (name == "items" and one is False and "maxItems" in schema)
         }
     return [_renamed(one) for one in schema] if isinstance(schema, list) else schema
