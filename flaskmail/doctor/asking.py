@@ -78,7 +78,7 @@ def ask(target: Target, path: str, headers: Mapping[str, str] | None = None, *, 
     except socket.gaierror as error:
         return Reply(failure="name", detail=error.strerror or str(error))
     except ConnectionRefusedError:
-        return Reply(failure="refused", detail="nobody listens there")
+        return Reply(failure="refused", detail="connection refused")
     except TimeoutError:
         return Reply(failure="timeout", detail=f"no answer within {PATIENCE:.0f} seconds")
     except OSError as error:
