@@ -22,7 +22,7 @@ from flaskmail.sessions import SessionExtras
 
 BUILT_IN = (core, mail)
 
-_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9]*/[A-Za-z][A-Za-z0-9]*", re.ASCII)
+_METHOD = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
 
 
