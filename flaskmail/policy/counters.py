@@ -38,6 +38,8 @@ class Counters:
         try:
             if os.fstat(self._file).st_size != SIZE:
                 os.ftruncate(self._file, SIZE)
+            # Room is made for now: a hole that a full disk cannot fill would end the process.
+            os.posix_fallocate(self._file, 0, SIZE)
             self._table = mmap.mmap(self._file, SIZE)
         except BaseException:
             os.close(self._file)

@@ -125,7 +125,12 @@ class Gates:
         counters = self._counters
         if counters is None:
             place = self._counted_in
-            counters = self._counters = Counters(place() if callable(place) else place)
+            try:
+                counters = Counters(place() if callable(place) else place)
+            except OSError as error:
+                log.error("each process counts the requests of clients for itself, and so lets more pass: %s", error)
+                counters = Counters()
+            self._counters = counters
         spent = counters.spend(limit, client)
         environ[FURTHER] = spent.headers(limit)
         return spent.wait

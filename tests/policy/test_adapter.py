@@ -18,7 +18,7 @@ from flaskmail.errors import ConfigError
 from flaskmail.gunicornproxy import UNKNOWN
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import KEEP
-from flaskmail.policy.counters import Counters
+from flaskmail.policy.counters import SIZE, Counters
 from flaskmail.testing import PASSWORD, basic, make_server
 
 Headers = list[tuple[str, str]]
@@ -341,6 +341,22 @@ class TestLimits:
             again = Counters(tmp_path / "a" / "limits")
             assert again.spend(limit, "x").left == 0
             again.close()
+
+    def test_a_disk_that_fills_up_ends_no_process(self, tmp_path: Path) -> None:
+        (tmp_path / "sparse").touch()
+        os.truncate(tmp_path / "sparse", SIZE)
+        for name in ("new", "sparse"):
+            Counters(tmp_path / name).close()
+            # A page of the file that has no place on the disk yet is a SIGBUS when it gets none.
+            assert (tmp_path / name).stat().st_blocks * 512 >= SIZE
+
+    def test_without_its_file_each_process_counts_for_itself(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = applied({"rate-limit": {"anonymous": "2/1h"}}, counters=tmp_path)
+        with caplog.at_level(logging.ERROR, "flaskmail.policy"):
+            assert [ask(app).status for _ in range(3)] == [200, 200, 429]
+        assert caplog.text.count("each process counts the requests of clients for itself") == 1
 
     def test_many_clients_take_bounded_room(self) -> None:
         counters, limit = Counters(), Limit("l", 5, 3600)
