@@ -17,7 +17,6 @@ import ipaddress
 import json
 import urllib.request
 from typing import Any
-from urllib.error import URLError
 
 import click
 
@@ -53,8 +52,7 @@ def register_commands(server: Any, cli: click.Group) -> None:
         try:
             found = [network for url in urls or SOURCES[name] for network in networks_in(_fetch(url))]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            told = error.reason if isinstance(error, URLError) else error
-            raise click.ClickException(f"{told}. The file stays as it is.") from None
+            raise click.ClickException(f"{getattr(error, 'reason', error)}. The file stays as it is.") from None
         folder.mkdir(parents=True, exist_ok=True)
         fresh = folder / f".{name}.new"
         fresh.write_text("".join(f"{network}\n" for network in found), encoding="ascii")
