@@ -117,11 +117,11 @@ class Engine:
             arguments = references.resolve(call.arguments, responses)
             ctx.account = _account(ctx, method, arguments) if method.account else None
             answer = method.call(ctx, arguments)
+            return [(method.name, answer)] if isinstance(answer, Mapping) else _named(answer)
         except (Exception, SystemExit) as error:
             return [("error", as_method_error(error, call.name).wire())]
         finally:
             ctx.account = None
-        return [(method.name, answer)] if isinstance(answer, Mapping) else answer
 
     def _unknown(self, name: str, method: Method | None) -> MethodError:
         if method is not None:
@@ -140,6 +140,14 @@ class Engine:
                     yield Problem(
                         "jmap", f"{kind.name}.{name}", f"xref {prop.xref!r}", "a data type that is registered"
                     )
+
+
+def _named(answer: Any) -> list[tuple[str, Record]]:
+    """Several responses of one call, each with its name. TypeError for what a method must not answer."""
+    found = [(name, arguments) for name, arguments in answer]
+    if not all(isinstance(name, str) and isinstance(arguments, Mapping) for name, arguments in found):
+        raise TypeError("a method answered neither an object nor named objects")
+    return found
 
 
 def _account(ctx: Context, method: Method, arguments: Record) -> AccountAccess:

@@ -128,11 +128,12 @@ def test_a_plugin_that_declares_something_wrong_is_named(hook: str, answer: Any,
     assert [(problem.where, problem.key) for problem in refused.value.problems] == [("Wrong", hook)]
 
 
-def test_a_method_that_ends_the_process_fails_alone() -> None:
+@pytest.mark.parametrize("call", [lambda: sys.exit(3), lambda: None, lambda: "x", lambda: ["x"], lambda: [("x", 1)]])
+def test_a_method_that_ends_the_process_or_answers_nonsense_fails_alone(call: Any) -> None:
     class Ends:
         @hookimpl
         def jmap_methods(self) -> list[Method]:
-            return [Method("Foo/end", CAPABILITY, lambda ctx, arguments: sys.exit(3))]
+            return [Method("Foo/end", CAPABILITY, lambda ctx, arguments: call())]
 
         @hookimpl
         def observe(self) -> None:
