@@ -67,7 +67,7 @@ def ended(who: Manager, said: Said) -> dict[str, Any]:
     """The job that was begun, once it has ended."""
     assert said.status == 202, said.json
     assert said.data["state"] in ("running", "done")
-    for _ in range(400):
+    for _ in range(1500):
         job: dict[str, Any] = who("GET", f"/jobs/{said.data['id']}").data
         if job["state"] != "running":
             return job
@@ -195,7 +195,7 @@ def test_one_job_of_a_kind_at_once(admin: Manager, keeper: Manager, made: MadeSe
     assert admin("GET", "/jobs", kind="verify", state="running").data["total"] == 1
     assert admin("GET", "/jobs", limit=1, page=2).data["items"][0]["id"] == first.id
     go.append(True)
-    for _ in range(200):
+    for _ in range(1500):
         job = admin("GET", f"/jobs/{first.id}").data
         if job["state"] != "running":
             break
@@ -212,7 +212,7 @@ def test_a_job_is_cancelled(admin: Manager, made: MadeServer) -> None:
 
     job = made.server.jobs.start("reindex", forever)
     assert admin("POST", f"/jobs/{job.id}/cancel").data["state"] in ("running", "cancelled")
-    for _ in range(200):
+    for _ in range(1500):
         if admin("GET", f"/jobs/{job.id}").data["state"] == "cancelled":
             break
         time.sleep(0.02)

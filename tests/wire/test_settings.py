@@ -106,7 +106,7 @@ def test_of_two_writers_who_race_one_gets_412(live: LiveServer) -> None:
 
 def test_a_killed_worker_leaves_the_old_or_the_new(live: LiveServer) -> None:
     [pid, _] = workers(live, lambda reply: None)
-    done = threading.Event()
+    done, begun = threading.Event(), threading.Event()
 
     def write() -> None:
         number = 0
@@ -114,12 +114,14 @@ def test_a_killed_worker_leaves_the_old_or_the_new(live: LiveServer) -> None:
             number += 1
             try:
                 change(live, lookup__a__x=number, lookup__a__y=number, lookup__a__z=number)
+                begun.set()
             except OSError:
                 pass
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
+        assert begun.wait(30)
         time.sleep(0.3)
         os.kill(int(pid), signal.SIGKILL)
         time.sleep(0.3)

@@ -34,6 +34,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         directory = Directory(folder / "data")
         careful = directory.principals.get(CAREFUL)
         directory.second_factors.enrol(careful)
+        assert directory.second_factors.enrolment(careful, "here") is not None
         with directory._database.write() as execute:
             execute("UPDATE totp SET since=1 WHERE principal=?", (careful.id,))
             execute("UPDATE principal SET password='' WHERE name=?", (EMPTY,))
