@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.grants import Grant
-from flaskmail.accounts.permissions import PERMISSIONS, Rights, attainable, effective
+from flaskmail.accounts.permissions import PERMISSIONS, ROLES, Rights, attainable, effective
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import permissions_within, scope_for
 from flaskmail.errors import RequestError
@@ -104,10 +104,10 @@ def attainable_by(rows: Callable[..., list[Row]], id: str) -> frozenset[str]:
     found = rows("SELECT roles, enabled_permissions, disabled_permissions FROM principal WHERE id=?", (id,))
     if not found:
         return frozenset()
-    known = rows(_ROLES)
-    return attainable(
-        rights_of(found[0]), {row[0]: rights_of(row[1:4]) for row in known}, {row[0] for row in known if row[4]}
-    )
+    rights = rights_of(found[0])
+    # Most have built-in roles alone.
+    known = rows(_ROLES) if set(rights.roles) - ROLES.keys() else []
+    return attainable(rights, {row[0]: rights_of(row[1:4]) for row in known}, {row[0] for row in known if row[4]})
 
 
 _ROLES = "SELECT id, roles, enabled_permissions, disabled_permissions, disabled FROM principal WHERE type='role'"
