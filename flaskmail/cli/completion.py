@@ -21,7 +21,7 @@ def completion(shell: str) -> None:
     \b
     bash:  echo 'eval "$(flaskmail completion bash)"' >> ~/.bashrc
     zsh:   echo 'eval "$(flaskmail completion zsh)"' >> ~/.zshrc
-    fish:  flaskmail completion fish > ~/.config/fish/completions/flaskmail.fish
+    fish:  mkdir -p ~/.config/fish/completions; flaskmail completion fish > ~/.config/fish/completions/flaskmail.fish
     """
     kind = get_completion_class(shell)
     if kind is None:

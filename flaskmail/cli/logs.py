@@ -22,7 +22,10 @@ _BUSY = 503
     "--level", type=click.Choice(LEVELS, case_sensitive=False), default="TRACE", help="The least urgent level."
 )
 @click.option(
-    "--event", metavar="ID", default="", help="Only this event, such as auth.failed, or those that begin with it."
+    "--event",
+    metavar="ID",
+    default="",
+    help="Only this event, such as authentication.failed, or those that begin with it.",
 )
 @click.option("--since", metavar="DATE", help="From this date and time on, such as 2026-01-31T12:00:00Z.")
 @click.option("--before", metavar="DATE", help="Before this date and time.")
