@@ -127,10 +127,10 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path, installed: Any) -> Non
     assert "faulty.py" in told
     assert "ZeroDivisionError" in told
     assert "entry point broken" in told
-    assert "fine: : found a second plugin of that name" in told
+    assert "fine: found a second plugin of that name" in told
     assert "greedy" in told
     assert "more" in told
-    assert "nowhere: : found nothing" in told
+    assert "nowhere: found nothing" in told
     assert len(refused.value.problems) == 6
 
 
