@@ -13,7 +13,7 @@ _FORMAT = logging.Formatter()
 
 
 def event_of(record: logging.LogRecord) -> Event:
-    """The event of a record. Whoever logs may say more: ``extra={"event_id": "authentication.failed", "details": {…}}``; without that
+    """The event of a record. Whoever logs may say more: ``extra={"event_id": "http.error", "details": {…}}``; without that
     the id is the logger's name without ``flaskmail.``."""
     details: dict[str, Any] = {"logger": record.name, "process": record.process}
     given = getattr(record, "details", None)
