@@ -35,13 +35,13 @@ class Entry:
 
 _COUNT = """
     SELECT count(*) FROM audit
-    WHERE (?1='' OR instr(lower(object || ' ' || change), lower(?1))) AND (?2='' OR actor=?2)
+    WHERE (?1='' OR instr(folded(object || ' ' || change), folded(?1))) AND (?2='' OR actor=?2)
         AND (?3='' OR operation=?3) AND (?4 IS NULL OR at>=?4) AND (?5 IS NULL OR at<?5)
         AND (?6 IS NULL OR domain=?6)
 """
 _PAGE = """
     SELECT id, at, actor, actor_id, via, address, operation, object, change, status FROM audit
-    WHERE (?1='' OR instr(lower(object || ' ' || change), lower(?1))) AND (?2='' OR actor=?2)
+    WHERE (?1='' OR instr(folded(object || ' ' || change), folded(?1))) AND (?2='' OR actor=?2)
         AND (?3='' OR operation=?3) AND (?4 IS NULL OR at>=?4) AND (?5 IS NULL OR at<?5)
         AND (?6 IS NULL OR domain=?6)
     ORDER BY id DESC LIMIT ?7 OFFSET ?8

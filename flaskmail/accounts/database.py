@@ -70,6 +70,8 @@ class Database:
             connection.execute("PRAGMA synchronous=" + self._synchronous)
             connection.execute("PRAGMA mmap_size=0")
             connection.execute("PRAGMA foreign_keys=ON")
+            # SQLite's own lower() knows ASCII alone.
+            connection.create_scalar_function("folded", _folded, 1, deterministic=True)
             self._climb(connection)
         except apsw.Error as error:
             connection.close()
@@ -177,6 +179,10 @@ class Database:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
                 self._connection = None
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
 
 
 def _is_full(folder: Path) -> bool:

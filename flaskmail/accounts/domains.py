@@ -47,7 +47,7 @@ def add_domain(execute: Callable[..., list[Row]], name: str, description: str = 
 
 
 _ALL = "SELECT name, description, created, (SELECT count(*) FROM principal WHERE domain=domain.name) FROM domain"
-_MATCHING = " WHERE (instr(name, ?1) OR instr(lower(description), ?1) OR ?1='') AND (?2 IS NULL OR name=?2)"
+_MATCHING = " WHERE (instr(name, ?1) OR instr(folded(description), ?1) OR ?1='') AND (?2 IS NULL OR name=?2)"
 _COUNT = "SELECT count(*) FROM domain" + _MATCHING  # noqa: S608
 
 
@@ -73,7 +73,7 @@ class Domains:
 
         text: only those with it in their name or description, whatever its case. limit: None for no limit. within: only
         the domain of this name."""
-        values = (text.lower(), within)
+        values = (text.casefold(), within)
         found = self._database.rows(
             _ALL + _MATCHING + " ORDER BY name LIMIT ?3 OFFSET ?4", (*values, _limit(limit), start)
         )

@@ -69,7 +69,7 @@ class Entries:
     ) -> tuple[list[Entry], int]:
         """(the principals of these types by name, how many there are without start and limit). text: only those with it in a
         name, an address or the description, whatever its case. limit: None for no limit."""
-        values = (json.dumps(sorted(types)), access.domain, text.lower())
+        values = (json.dumps(sorted(types)), access.domain, text.casefold())
         count = self._database.row(_COUNT, values)
         rows = self._database.rows(
             _ALL + _MATCHING + " ORDER BY COALESCE(p.label, p.name), p.id LIMIT ?4 OFFSET ?5",
@@ -238,7 +238,7 @@ _ALL = (
 )
 _MATCHING = (
     " WHERE p.type IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR p.domain=?2) AND (?3='' OR"
-    " instr(lower(COALESCE(p.label, p.name)), ?3) OR instr(lower(p.description), ?3)"
+    " instr(COALESCE(p.label, p.name), ?3) OR instr(folded(p.description), ?3)"
     " OR EXISTS(SELECT 1 FROM address a WHERE a.principal=p.id AND (?2 IS NULL OR a.domain=?2) AND instr(a.address, ?3)))"
 )
 _COUNT = "SELECT count(*) FROM principal p" + _MATCHING  # noqa: S608 - joined of constants

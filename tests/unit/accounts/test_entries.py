@@ -50,7 +50,13 @@ def chief(directory: Directory, root: Access) -> Access:
 
 def test_what_was_made_is_found_again(directory: Directory, root: Access) -> None:
     make(directory, root, "individual", f"Alice@{HERE}", roles=("user",), emails=(f"a@{HERE}", f"al@{THERE}"), quota=7)
-    make(directory, root, "group", f"staff@{HERE}", members=(f"alice@{HERE}",), description="All of us")
+    make(directory, root, "group", f"staff@{HERE}", members=(f"alice@{HERE}",), description="All of us: Österreich")
+    assert [directory.entries.page(root, ("group",), text)[1] for text in ("Österr", "öSTERR", "STAFF@", "osterr")] == [
+        1,
+        1,
+        1,
+        0,
+    ]
     make(
         directory, root, "list", f"news@{HERE}", members=(f"staff@{HERE}",), external_members=("bob@elsewhere.example",)
     )
