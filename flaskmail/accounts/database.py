@@ -181,8 +181,9 @@ class Database:
                 self._connection = None
 
 
-def _folded(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
+def _folded(*given: Any) -> str | None:
+    (text,) = given
+    return None if text is None else str(text).casefold()
 
 
 def _is_full(folder: Path) -> bool:
