@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from certificates import write_pair
 from proxies import RECIPES, settings_in
 
 from flaskmail import sockets  # noqa: F401 - adds its checks to the loader's
@@ -22,15 +23,13 @@ def test_every_recipe_is_quoted_whole(recipe):
 
 @pytest.mark.parametrize("text", [text for language, text in BLOCKS if language == "toml"])
 def test_every_setting_of_the_page_is_taken(tmp_path, text):
-    for name in ("cert.pem", "key.pem"):
-        (tmp_path / name).write_text("")
+    write_pair(tmp_path)
     (tmp_path / "config.toml").write_text(text.replace("/etc/flaskmail", str(tmp_path)))
     assert load(tmp_path / "config.toml", {}).origins
 
 
 def test_the_settings_in_a_recipe_are_taken(tmp_path):
-    for name in ("cert.pem", "key.pem"):
-        (tmp_path / name).write_text("")
+    write_pair(tmp_path)
     text = settings_in("haproxy-proxy-protocol.cfg").replace("/etc/flaskmail", str(tmp_path))
     (tmp_path / "config.toml").write_text(text)
     assert load(tmp_path / "config.toml", {}).server.listener["https"].proxy.trusted_networks == ("127.0.0.1",)
