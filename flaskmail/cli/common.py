@@ -134,7 +134,10 @@ def _stay_among_own(data: Path) -> None:
             name = pwd.getpwuid(owner).pw_name
         except KeyError:
             name = f"the user {owner}"
-        raise Failed(f"the data in {data} belongs to {name}: run this as {name}, who runs the server (sudo -u, su)")
+        raise Failed(
+            f"the data in {data} belongs to {name}: run this as that user (sudo -u), or if somebody else runs the server,"
+            " give him the folder (chown -R)"
+        )
 
 
 @contextmanager
