@@ -33,17 +33,7 @@ password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from one line of standard input instead of making one."
 )
 
-KIND = Kind(
-    "individual",
-    ("NAME", "ID", "STATE", "ROLES", "DESCRIPTION"),
-    lambda one: (
-        one["name"],
-        one["id"],
-        "disabled" if one["disabled"] else "enabled",
-        one["roles"],
-        one["description"],
-    ),
-)
+KIND = Kind("individual", ("NAME", "ID", "STATE", "ROLES", "DESCRIPTION"))
 
 
 @click.group(cls=Group, short_help="Make, show, change and delete accounts.")

@@ -22,19 +22,7 @@ from flaskmail.cli.principals import (
 )
 from flaskmail.cli.values import Expiry, written
 
-KIND = Kind(
-    "apiKey",
-    ("NAME", "ID", "DOMAIN", "STATE", "ROLES", "EXPIRES", "LAST USED"),
-    lambda one: (
-        one["name"],
-        one["id"],
-        one["domain"],
-        "disabled" if one["disabled"] else "enabled",
-        one["roles"],
-        one["expires"] or "never",
-        one["lastUsed"] or "never",
-    ),
-)
+KIND = Kind("apiKey", ("NAME", "ID", "DOMAIN", "STATE", "ROLES", "EXPIRES", "LAST USED"))
 
 
 @click.group(cls=Group, name="api-key", short_help="Keys with which programs manage the server.")

@@ -8,11 +8,7 @@ from flaskmail.cli.common import Group, as_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
-KIND = Kind(
-    "group",
-    ("NAME", "ID", "MEMBERS", "DESCRIPTION"),
-    lambda one: (one["name"], one["id"], len(one["members"]), one["description"]),
-)
+KIND = Kind("group", ("NAME", "ID", "MEMBERS", "DESCRIPTION"))
 
 
 @click.group(cls=Group, short_help="Groups of people.")

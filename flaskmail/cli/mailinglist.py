@@ -8,11 +8,7 @@ from flaskmail.cli.common import Group, as_json
 from flaskmail.cli.manager import operations
 from flaskmail.cli.principals import Kind, add_changes, add_delete, add_items, add_list, add_show, count, make, tell
 
-KIND = Kind(
-    "list",
-    ("NAME", "ID", "MEMBERS", "ELSEWHERE", "DESCRIPTION"),
-    lambda one: (one["name"], one["id"], len(one["members"]), len(one["externalMembers"]), one["description"]),
-)
+KIND = Kind("list", ("NAME", "ID", "MEMBERS", "ELSEWHERE", "DESCRIPTION"))
 
 
 @click.group(cls=Group, name="list", short_help="Mailing lists.")

@@ -25,21 +25,37 @@ ABOUT = {
 }
 """Type of a principal -> how one and several of them are called."""
 
-Row = Callable[[Mapping[str, Any]], Sequence[object]]
+COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "NAME": lambda one: one["name"],
+    "ID": lambda one: one["id"],
+    "DOMAIN": lambda one: one["domain"],
+    "STATE": lambda one: "disabled" if one["disabled"] else "enabled",
+    "ROLES": lambda one: one["roles"],
+    "ALLOWS": lambda one: len(one["enabledPermissions"]),
+    "MEMBERS": lambda one: len(one["members"]),
+    "ELSEWHERE": lambda one: len(one["externalMembers"]),
+    "EXPIRES": lambda one: one["expires"] or "never",
+    "LAST USED": lambda one: one["lastUsed"] or "never",
+    "DESCRIPTION": lambda one: one["description"],
+}
+"""Heading of a column -> what stands there of a principal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of principals. head, row: the columns of its table."""
+    """A type of principals. head: the headings of its table."""
 
     type: str
     head: tuple[str, ...]
-    row: Row
 
     @property
     def noun(self) -> str:
         """How one of them is called."""
         return ABOUT[self.type][0]
+
+    def row(self, one: Mapping[str, Any]) -> list[object]:
+        """The line of one of them in its table."""
+        return [COLUMNS[heading](one) for heading in self.head]
 
 
 def find(manager: Operations, name: str, type: str) -> dict[str, Any]:

@@ -18,19 +18,7 @@ from flaskmail.cli.principals import (
     tell,
 )
 
-KIND = Kind(
-    "role",
-    ("NAME", "ID", "DOMAIN", "STATE", "ROLES", "ALLOWS", "DESCRIPTION"),
-    lambda one: (
-        one["name"],
-        one["id"],
-        one["domain"],
-        "disabled" if one["disabled"] else "enabled",
-        one["roles"],
-        len(one["enabledPermissions"]),
-        one["description"],
-    ),
-)
+KIND = Kind("role", ("NAME", "ID", "DOMAIN", "STATE", "ROLES", "ALLOWS", "DESCRIPTION"))
 
 
 @click.group(cls=Group, short_help="Roles: permissions under one name.")
