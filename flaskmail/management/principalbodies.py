@@ -86,9 +86,7 @@ class NewList(_New, tag="list", kw_only=True):
     external_members: Addresses = []
 
 
-class NewRole(_New, tag="role", kw_only=True):
-    """A role. domain: to which it belongs; otherwise your own, or the whole server."""
-
+class _Allowing(_New, kw_only=True):
     name: Plain
     roles: Roles = []
     enabled_permissions: Permissions = []
@@ -97,16 +95,14 @@ class NewRole(_New, tag="role", kw_only=True):
     domain: DomainName | None = None
 
 
-class NewApiKey(_New, tag="apiKey", kw_only=True):
+class NewRole(_Allowing, tag="role", kw_only=True):
+    """A role. domain: to which it belongs; otherwise your own, or the whole server."""
+
+
+class NewApiKey(_Allowing, tag="apiKey", kw_only=True):
     """An API key, whose secret the server makes. domain: in which it counts; otherwise your own, or those that its permissions
     reach; allowedNetworks: from which alone it counts, null for everywhere; expires: null for never."""
 
-    name: Plain
-    roles: Roles = []
-    enabled_permissions: Permissions = []
-    disabled_permissions: Permissions = []
-    disabled: bool = False
-    domain: DomainName | None = None
     expires: Moment | None = None
     allowed_networks: Networks | None = None
 
@@ -130,6 +126,18 @@ class _Items(Members, tag_field="field", kw_only=True):
     """Base of one change of a list: it is set, or items are added or taken away."""
 
     action: Literal["set", "addItem", "removeItem"]
+
+
+class _Addresses(_Items):
+    value: Addresses
+
+
+class _References(_Items):
+    value: References
+
+
+class _Permissions(_Items):
+    value: Permissions
 
 
 class SetName(_Step, tag="name"):
@@ -169,10 +177,8 @@ class SetSecrets(Members, tag_field="field", tag="secrets", kw_only=True):
     value: Annotated[list[Password], Meta(min_length=1, max_length=1)] | Password
 
 
-class ChangeEmails(_Items, tag="emails"):
+class ChangeEmails(_Addresses, tag="emails"):
     """Further addresses."""
-
-    value: Addresses
 
 
 class ChangeUrls(_Items, tag="urls"):
@@ -181,28 +187,20 @@ class ChangeUrls(_Items, tag="urls"):
     value: Texts
 
 
-class ChangeMemberOf(_Items, tag="memberOf"):
+class ChangeMemberOf(_References, tag="memberOf"):
     """Groups that it belongs to."""
 
-    value: References
 
-
-class ChangeLists(_Items, tag="lists"):
+class ChangeLists(_References, tag="lists"):
     """Mailing lists that it is on."""
 
-    value: References
 
-
-class ChangeMembers(_Items, tag="members"):
+class ChangeMembers(_References, tag="members"):
     """Who belongs to it."""
 
-    value: References
 
-
-class ChangeExternalMembers(_Items, tag="externalMembers"):
+class ChangeExternalMembers(_Addresses, tag="externalMembers"):
     """Addresses elsewhere that are on it."""
-
-    value: Addresses
 
 
 class ChangeRoles(_Items, tag="roles"):
@@ -211,16 +209,12 @@ class ChangeRoles(_Items, tag="roles"):
     value: Roles
 
 
-class ChangeEnabled(_Items, tag="enabledPermissions"):
+class ChangeEnabled(_Permissions, tag="enabledPermissions"):
     """Permissions that it has."""
 
-    value: Permissions
 
-
-class ChangeDisabled(_Items, tag="disabledPermissions"):
+class ChangeDisabled(_Permissions, tag="disabledPermissions"):
     """Permissions that it has not, whoever gives them."""
-
-    value: Permissions
 
 
 class ChangeNetworks(_Items, tag="allowedNetworks"):
