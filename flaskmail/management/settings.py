@@ -16,7 +16,7 @@ from flaskmail.config.listing import Listed, flat, is_secret, listed, schema, ta
 from flaskmail.config.loading import STORED
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.management.operation import Call, Listing, Members, Paged, Query, Resource
-from flaskmail.management.refusals import not_found
+from flaskmail.management.refusals import invalid, not_found
 from flaskmail.management.settingchanges import commit, judged, present, propose, shadowed, store, tag
 
 resource = Resource("settings", "The settings: read, judged, changed, taken back, reloaded.")
@@ -288,6 +288,10 @@ class OldInsert(InsertStep, tag="Insert"):
 AnyStep = DeleteStep | ClearStep | InsertStep | OldDelete | OldClear | OldInsert
 
 
+MAX_STEPS = 2000
+"""Keys in one change. Each that is unknown is compared with all that there are, to find what was meant."""
+
+
 class ChangeQuery(Query, kw_only=True):
     """Whether to do it."""
 
@@ -350,6 +354,8 @@ def change(call: Call, query: ChangeQuery, body: list[AnyStep]) -> Outcome | Non
     A change is in force in every worker within a second, unless its key waits for a reload or a restart. A removed key has its
     default again."""
     steps = list(_steps(body))
+    if len(steps) > MAX_STEPS:
+        raise invalid("values", f"at most {MAX_STEPS} keys are wanted in one change", str(len(steps)))
     if any(isinstance(step, (Delete, Clear)) for step in steps):
         call.require("settings-delete")
     if not query.dry_run:

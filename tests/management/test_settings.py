@@ -301,6 +301,13 @@ def test_what_is_wrong_all_the_same_changes_nothing(
     assert made.server.settings.account.quota == 6_000_000
 
 
+def test_a_change_of_too_many_keys_is_refused_before_any_is_looked_at(admin: Manager) -> None:
+    keys = [f"account.quata{number}" for number in range(1000)]
+    refused = admin("POST", "/settings", [{"type": "delete", "keys": keys}] * 3)
+    assert (refused.status, refused.json["member"]) == (400, "values")
+    assert "2000" in refused.json["detail"]
+
+
 class TestConcurrency:
     def test_if_match(self, admin: Manager) -> None:
         tag = admin("GET", "/settings").headers["ETag"]
