@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,15 @@ from werkzeug.routing.rules import Rule
 
 
 def pytest_configure() -> None:
+    """Makes routes cheap and Ctrl-C work."""
+    build_urls_later()
+    # Tests press Ctrl-C in processes of their own. A shell that runs tests in the background has them ignore it, which every
+    # process that they start would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def build_urls_later() -> None:
     """Tests make servers by the thousand, all with the same routes, and hardly one of them has a URL built: what builds the
     URLs of a route, which takes werkzeug half of the time that a server takes, is made when it is called."""
     made = Rule._compile_builder

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 import sys
-import time
 
 import pytest
+from guarding import work_time
 
 from flaskmail.expressions import (
     BUILTIN,
@@ -522,11 +522,11 @@ class TestCompiled:
         ready = compiled("protocol + '://' + key_get('default', 'hostname') + ':' + local_port")
         variables = {**VALUES, "protocol": "https", "local_port": 8443}
         assert ready.evaluate(variables) == "https://mail.example.org:8443"
-        started = time.thread_time()
+        started = work_time()
         for _ in range(20_000):
             ready.evaluate(variables)
         # Five times what is promised: machines differ.
-        assert (time.thread_time() - started) / 20_000 < 5e-6
+        assert (work_time() - started) / 20_000 < 5e-6
 
     def test_what_is_not_pure_is_never_cached(self):
         calls = []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from guarding import work_time
 
 from flaskmail.values.collations import COLLATIONS, DEFAULT, key
 
@@ -91,6 +90,6 @@ def test_unicode_casemap_orders_people_s_names() -> None:
 @pytest.mark.parametrize("text", ["9" * 1_000_000, "é" * 1_000_000, "\u0301" * 1_000_000, "0" * 1_000_000 + "x"])
 @pytest.mark.parametrize("name", list(COLLATIONS))
 def test_long_text_costs_little(name: str, text: str) -> None:
-    began = time.thread_time()
+    began = work_time()
     key(name)(text)
-    assert time.thread_time() - began < 2
+    assert work_time() - began < 2

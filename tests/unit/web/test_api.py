@@ -4,11 +4,11 @@ import io
 import json
 import logging
 import threading
-import time
 from typing import Any
 
 import flask
 import pytest
+from guarding import work_time
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flaskmail.errors import OverQuota, StoreError
@@ -399,16 +399,16 @@ def test_what_a_request_costs_beside_flask_and_the_engine(made: MadeServer, alic
     def cost(app: flask.Flask) -> float:
         best = 1.0
         for _ in range(5):
-            started = time.thread_time()
+            started = work_time()
             for _ in range(100):
                 chunks = app({**environ, "wsgi.input": io.BytesIO(ECHO)}, lambda *args: lambda data: None)
                 b"".join(chunks)
-            best = min(best, (time.thread_time() - started) / 100)
+            best = min(best, (work_time() - started) / 100)
         return best
 
     principal = made.server.directory.principals.get("alice@example.org")
-    started = time.thread_time()
+    started = work_time()
     for _ in range(100):
         made.server.handle(principal, ECHO, "http://localhost")
-    engine = (time.thread_time() - started) / 100
+    engine = (work_time() - started) / 100
     assert cost(made.app) - cost(bare) - engine < 5 * 60e-6

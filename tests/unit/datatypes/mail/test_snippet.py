@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import html
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from guarding import work_time
 from hypothesis import given
 from hypothesis import strategies as st
 from smallmail import ACCOUNT, World
@@ -107,9 +107,9 @@ def test_a_preview_is_small_and_sound(body: str, query: str) -> None:
 
 @pytest.mark.parametrize("body", ["foo " * 500_000, "é" * 2_000_000, "é " * 1_000_000 + "foo", " " * 2_000_000 + "foo"])
 def test_a_hostile_body_is_cheap(body: str) -> None:
-    start = time.thread_time()
+    start = work_time()
     mark_preview(body, terms("foo bar ba* 'q r s'"))
-    assert time.thread_time() - start < 2.5
+    assert work_time() - start < 2.5
 
 
 def test_what_a_filter_looks_for() -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import time
-
 import pytest
+from guarding import work_time
 from smallmail import ACCOUNT, World
 
 from flaskmail.datatypes.mail import threading
@@ -67,10 +66,10 @@ def test_replies_in_other_languages_have_the_same_subject(subject: str) -> None:
     ],
 )
 def test_a_hostile_subject_is_cheap(subject: str) -> None:
-    start = time.thread_time()
+    start = work_time()
     base_subject(subject)
     same_subject_key(subject)
-    assert time.thread_time() - start < 0.5
+    assert work_time() - start < 0.5
 
 
 def record(own: str, *references: str, answers: str | None = None) -> dict[str, object]:
