@@ -112,9 +112,7 @@ class Reader:
         if self.environ is None and declaration.only_file:
             self.wrong(key, "a value", "nothing: for safety this is set in the settings file alone")
             return
-        found = (
-            "a value that is kept secret" if declaration.secret and not isinstance(raw, (dict, list)) else shown(raw)
-        )
+        found = f"{_form(raw)} that is kept secret" if declaration.secret else shown(raw)
         try:
             value = self.expand(raw)
             if value != raw:
@@ -218,6 +216,10 @@ def tables_of_settings(section: type[Any] = Settings, prefix: str = "") -> Itera
     for name, below in subsections(section):
         yield prefix + name
         yield from tables_of_settings(below, f"{prefix}{name}.")
+
+
+def _form(raw: object) -> str:
+    return "a table" if isinstance(raw, dict) else "a list" if isinstance(raw, list) else "a value"
 
 
 def shown(raw: object) -> str:

@@ -84,6 +84,15 @@ class TestFinding:
         assert settings.plugins.paths == (path.parent / "p", Path("/q"))
 
 
+@pytest.mark.parametrize(
+    ("value", "form"), [('{ value = "canary" }', "a table"), ('["canary"]', "a list"), ("4", "a value")]
+)
+def test_reports_do_not_tell_secrets_of_any_form(write, value, form):
+    (problem,) = problems(write(f'[metrics.prometheus.auth]\nusername = "prometheus"\nsecret = {value}\n'))
+    assert problem.found == f"{form} that is kept secret"
+    assert "canary" not in str(problem)
+
+
 class TestMistakes:
     def test_all_are_reported_at_once(self, write):
         path = write(
