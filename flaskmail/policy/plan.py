@@ -84,6 +84,8 @@ class Policy:
         self._plain = self._lists(self._outgoing)
         self._excluded = self._lists(lambda secure: self._outgoing(secure, removed=CORS_NAMES))
         self._everybody = self._lists(lambda secure: self._outgoing(secure, self.cors.granted(None), CORS_NAMES))
+        granted = Cors(everybody=True).granted(None)
+        self._public = self._lists(lambda secure: self._outgoing(secure, granted, CORS_NAMES))
         plain = self._everybody if self.cors.everybody else self._plain
         self.ready: dict[str, Outgoing | None] = (
             dict.fromkeys(PORTS)
@@ -152,6 +154,13 @@ class Policy:
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
         return PREFLIGHT if len(origin) <= LONGEST_KEY and self.cors.allows(origin) else ()
+
+    def public(self, path: str) -> tuple[Outgoing, Outgoing] | None:
+        """What leaves over plain HTTP, and over HTTPS, with a document that is for everybody, whatever ``cors-origins`` lists;
+        None where something else counts: a path that never gets CORS, a plugin that decides, or that every origin may read."""
+        if not self.cors.listed or self.hooks.cors_decision is not None or self.is_excluded(path):
+            return None
+        return self._public
 
     def _listed(self, secure: bool, origin: str | None) -> Outgoing:
         return self._outgoing(secure, self.cors.granted(origin), CORS_NAMES, ("Origin",))

@@ -8,14 +8,15 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from flaskmail.policy.environ import OUTGOING, PLAN
+from flaskmail.policy.plan import Policy
 from flaskmail.web.admission import spend_unproven
 from flaskmail.web.ranges import matches
 
 HOUR = 3600
 
 CORS = {"Access-Control-Allow-Origin": "*"}
-"""They hold nothing that is for one reader alone. Where settings say which origins may read, HttpPolicy puts that in its
-place."""
+"""They hold nothing that is for one reader alone."""
 
 _PREFLIGHT = {
     **CORS,
@@ -39,6 +40,15 @@ def published(body: bytes, content_type: str, *, seconds: int = HOUR) -> Respons
     return Response(body, content_type=content_type, headers=headers)
 
 
+def _open(environ: dict[str, Any]) -> None:
+    """Lets HttpPolicy leave the document to every origin: those that ``cors-origins`` lists are to read what belongs to
+    somebody."""
+    policy: Policy | None = environ.get(PLAN)
+    lists = None if policy is None else policy.public(environ.get("PATH_INFO", ""))
+    if lists is not None:
+        environ[OUTGOING] = lists[environ["wsgi.url_scheme"] == "https"]
+
+
 def publish(blueprint: Blueprint, path: str, view: Callable[..., Response]) -> None:
     """Serves a view at this path for GET, HEAD and the preflights of browsers."""
 
@@ -46,6 +56,7 @@ def publish(blueprint: Blueprint, path: str, view: Callable[..., Response]) -> N
         if request.method == "OPTIONS":
             return Response(b"", 204, _PREFLIGHT)
         spend_unproven(request.environ)
+        _open(request.environ)
         return view(**arguments)
 
     blueprint.add_url_rule(
