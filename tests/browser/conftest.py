@@ -27,26 +27,40 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         if shutil.which(needed) is None:
             pytest.skip(f"there is no {needed}: apt-get install chromium chromium-driver")
     folder = tmp_path_factory.mktemp("chromium")
-    log = folder / "driver.log"
-    with log.open("wb") as output:
-        driver = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdout=output, stderr=output, cwd=folder, start_new_session=True
-        )
+    driver, port = started(folder)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not (found := re.search(rb"successfully on port ([0-9]+)", log.read_bytes())):
-            assert driver.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
-        window = Browser(f"http://127.0.0.1:{int(found[1])}", folder / "profile")
+        window = Browser(f"http://127.0.0.1:{port}", folder / "profile")
         yield window
         with suppress(OSError):
             window.close()
     finally:
-        # The driver leads a group of its own, to which everything that it has started belongs.
-        with suppress(ProcessLookupError):
-            os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait(PATIENCE)
+        end(driver)
+
+
+def started(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A driver, and its port. It finds one that is free for IPv6, and gives up when IPv4 has taken it: then it is started anew."""
+    for attempt in range(20):
+        log = folder / f"driver-{attempt}.log"
+        with log.open("wb") as output:
+            driver = subprocess.Popen(
+                ["chromedriver", "--port=0"], stdout=output, stderr=output, cwd=folder, start_new_session=True
+            )
+        deadline = time.monotonic() + PATIENCE
+        while driver.poll() is None and time.monotonic() < deadline:
+            if found := re.search(rb"successfully on port ([0-9]+)", log.read_bytes()):
+                return driver, int(found[1])
+            time.sleep(0.02)
+        end(driver)
+        if b"Address already in use" not in log.read_bytes():
+            break
+    raise AssertionError(log.read_text())
+
+
+def end(driver: subprocess.Popen[bytes]) -> None:
+    """Ends the driver, which leads a group of its own, to which everything that it has started belongs."""
+    with suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait(PATIENCE)
 
 
 @pytest.fixture(scope="session")

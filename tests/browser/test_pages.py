@@ -362,8 +362,16 @@ def test_no_other_site_shows_a_page_in_a_frame(desk: Desk, browser: Browser, sit
     page = f'<!doctype html><title>evil</title><iframe src="{desk.url}/login"></iframe>'
     site.pages["/framed"] = ({"Content-Type": "text/html"}, page.encode())
     browser.open(f"{site.origin}/framed")
-    tree = browser.cdp("Page.getFrameTree")["frameTree"]
-    assert [frame["frame"]["url"] for frame in tree["childFrames"]] == ["chrome-error://chromewebdata/"]
+
+    def frames() -> list[str]:
+        tree = browser.cdp("Page.getFrameTree")["frameTree"]
+        return [frame["frame"]["url"] for frame in tree["childFrames"]]
+
+    # The page is there before it is decided what its frame shows.
+    deadline = time.monotonic() + 10
+    while frames() == [":"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert frames() == ["chrome-error://chromewebdata/"]
 
 
 def test_no_other_site_sends_a_form(desk: Desk, browser: Browser, site: Site) -> None:
