@@ -38,7 +38,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """A driver, and its port. It finds one that is free for IPv6, and gives up when IPv4 has taken it: then it is started anew."""
+    """A driver, and its port. It takes one that is free for IPv6, and gives up when IPv4 has it: then it is started anew."""
     for attempt in range(20):
         log = folder / f"driver-{attempt}.log"
         with log.open("wb") as output:
