@@ -6,21 +6,8 @@ import inspect
 import textwrap
 from pathlib import Path
 
-from flaskmail import hookspecs
-from flaskmail.hookspecs import (
-    HOOKS,
-    KINDS,
-    Client,
-    CorsDecision,
-    Credentials,
-    Denied,
-    Event,
-    Facts,
-    Leaving,
-    PolicyFacts,
-    RateDecision,
-    Refusal,
-)
+from flaskmail import hookspecs, hookvalues
+from flaskmail.hookspecs import HOOKS, KINDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "hooks.md"
 
@@ -45,7 +32,11 @@ the request stands at each hook.
 """
 
 
-VALUES = (PolicyFacts, Facts, Client, Refusal, RateDecision, CorsDecision, Leaving, Credentials, Denied, Event)
+VALUES = [
+    one
+    for name, one in vars(hookspecs).items()
+    if isinstance(one, type) and one.__module__.startswith("flaskmail.") and getattr(hookvalues, name, None) is one
+]
 """What hooks are given and answer."""
 
 
@@ -66,7 +57,7 @@ def argument(one: inspect.Parameter) -> str:
 def value(kind: type) -> str:
     """How a value is made, what its docstring says, and what it can be asked."""
     lines = [f"### {kind.__name__}", ""]
-    if kind is not PolicyFacts:
+    if kind is not hookspecs.PolicyFacts:
         # An argument stays on one line.
         arguments = [argument(one).replace(" ", "\0") for one in inspect.signature(kind).parameters.values()]
         call = textwrap.fill(f"{kind.__name__}({', '.join(arguments)})", 110, subsequent_indent="    ")

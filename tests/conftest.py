@@ -32,8 +32,8 @@ def build_urls_later() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The thousands of collected tests stay until the end: without this, each full garbage collection, which may fall into
-    any test and its guard against runaway work, walks through them all again."""
+    """The thousands of collected tests stay until the end: without this, each full garbage collection walks through them all
+    again."""
     gc.collect()
     gc.freeze()
 
