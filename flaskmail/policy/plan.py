@@ -15,7 +15,7 @@ from flaskmail.config.loading import CHECKS, read_section
 from flaskmail.config.settings import ServerHttp, Settings
 from flaskmail.decisions.addresses import NAMED, Networks, read_authority, read_networks, read_peer
 from flaskmail.decisions.client import Claims, Client, Family, Step, Trust, decide_client
-from flaskmail.decisions.cors import PREFLIGHT, Cors, read_cors
+from flaskmail.decisions.cors import PREFLIGHT, Cors, is_below, read_cors
 from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
 from flaskmail.decisions.hsts import read_hsts
 from flaskmail.decisions.mistakes import Mistake
@@ -149,7 +149,7 @@ class Policy:
 
     def excluded_by(self, path: str) -> str | None:
         """The member of ``cors-exclude`` that a path lies at or below; None when there is none."""
-        return next((one for one in self.excluded_paths if path == one or path.startswith(f"{one}/")), None)
+        return next((one for one in self.excluded_paths if is_below(path, (one,))), None)
 
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
