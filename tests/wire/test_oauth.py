@@ -27,6 +27,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from proxies import RECIPES, changed, free_ports, nginx
 from visiting import Form, forms
+from workers import each_worker
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.oauth.clients import DEVICE, GRANT_TYPES, Client
@@ -374,12 +375,9 @@ def at_once(site: Site, url: str, form: dict[str, str], count: int = 20) -> list
 
 
 def enters(site: Site, token: str) -> set[int]:
-    """The statuses of several requests with a token, so that every worker is asked."""
-    found = set()
-    for _ in range(8):
-        reply = site.server.send("GET", "/jmap/session", {"Authorization": f"Bearer {token}"}, b"")
-        found.add(reply.status)
-    return found
+    """What each worker answers to a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return {site.server.send("GET", "/jmap/session", headers, b"").status for _ in each_worker(site.server)}
 
 
 def test_oauth4webapi_does_all_of_it(site, ann):

@@ -4,6 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+from workers import each_worker, worker_ids
+
 from flaskmail.testing import live_server
 
 from .conftest import ROOT, START
@@ -17,12 +19,13 @@ def test_sighup_brings_new_limits_to_every_worker(tmp_path: Path) -> None:
         alice = server.account("alice@example.org")
         assert alice.session["capabilities"][CORE]["maxObjectsInGet"] == 321
         (tmp_path / "config.toml").write_text(config.format(123))
+        before = set(worker_ids(server))
         server.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 30
-        while server.log().count("Worker exiting") < 2 and time.monotonic() < deadline:
+        while before & set(worker_ids(server)) and time.monotonic() < deadline:
             time.sleep(0.05)
         limits = set()
-        for _ in range(16):
+        for _ in each_worker(server):
             session = server.jmap("alice@example.org").session
             limits.add((session["capabilities"][CORE]["maxObjectsInGet"], session["state"] == alice.session["state"]))
         assert limits == {(123, False)}

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from workers import each_worker
 
 from flaskmail.testing import PASSWORD, LiveServer, basic, live_server
 
-from .conftest import Client
+from .conftest import Client, Said
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
@@ -215,9 +216,7 @@ def read_settings(admin: Client, alice: Client) -> None:
 def change_settings(admin: Client, alice: Client) -> None:
     header = [["headers.0000", "X-Served-By: old"]]
     admin.data("POST", "/api/settings", [{"type": "insert", "prefix": "server.http", "values": header}])
-    deadline = time.monotonic() + 5
-    while admin("GET", "/healthz/live").headers.get("x-served-by") != "old":
-        assert time.monotonic() < deadline
+    in_force(admin, lambda said: said.headers.get("x-served-by") == "old", "GET", "/healthz/live")
     # As version 0.8 wrote it.
     admin.data("POST", "/api/settings", [{"type": "Delete", "keys": ["server.http.headers.0000"]}])
     admin.data("POST", "/api/settings", [{"type": "insert", "values": [["account.quota", "1 GB"]]}])
@@ -242,22 +241,23 @@ def reload(admin: Client, alice: Client) -> None:
         assert set(admin.data("GET", "/api/reload", dry_run="true")) >= {"warnings", "errors"}
 
 
+def in_force(admin: Client, changed: Callable[[Said], bool], method: str, path: str) -> None:
+    """Waits until every worker shows a change."""
+    deadline = time.monotonic() + 30
+    for _ in each_worker(admin.live):
+        while not changed(said := admin(method, path)):
+            assert time.monotonic() < deadline, said
+
+
 class old_gets:
     """With ``management.legacy-get`` on."""
 
     def __init__(self, admin: Client) -> None:
         self.admin = admin
 
-    def _set(self, steps: list[dict[str, object]], status: int) -> None:
+    def _set(self, steps: list[dict[str, object]], on: bool) -> None:
         self.admin.data("POST", "/api/settings", steps)
-        deadline = time.monotonic() + 5
-        # Both workers have to know.
-        known = 0
-        while known < 20:
-            known = (
-                known + 1 if self.admin("OPTIONS", "/api/reload").headers["allow"].startswith("GET") == status else 0
-            )
-            assert time.monotonic() < deadline
+        in_force(self.admin, lambda said: said.headers["allow"].startswith("GET") == on, "OPTIONS", "/api/reload")
 
     def __enter__(self) -> None:
         self._set([{"type": "insert", "values": [["management.legacy-get", "true"]]}], True)
@@ -280,10 +280,8 @@ def domains(admin: Client, alice: Client) -> None:
 def dns_records(admin: Client, alice: Client) -> None:
     named = [["lookup.default.hostname", "mail.example.org"]]
     admin.data("POST", "/api/settings", [{"type": "insert", "values": named}])
-    deadline = time.monotonic() + 5
-    while (said := admin("GET", "/api/dns/records/example.org")).status != 200:
-        assert time.monotonic() < deadline, said
-    records = said.json["data"]
+    in_force(admin, lambda said: said.status == 200, "GET", "/api/dns/records/example.org")
+    records = admin.data("GET", "/api/dns/records/example.org")
     assert isinstance(records, list)
     assert all(set(record) == {"type", "name", "content"} for record in records)
     assert "MX" in {record["type"] for record in records}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from workers import each_worker
 
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.grants import Grant
@@ -23,8 +24,6 @@ from flaskmail.testing import PASSWORD, Jmap, LiveServer, basic, live_server
 from ..conftest import ROOT, START
 from ..test_pages import Browser
 
-ASKED = 24
-"""Connections, so that both workers take some."""
 URI = "https://app.example/cb"
 SCOPES = ("offline_access", "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail", "urn:flaskmail:management")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -95,10 +94,10 @@ def holding(live: LiveServer, name: str) -> Held:
 def entering(live: LiveServer, held: Held) -> dict[str, set[int]]:
     """What each of them is answered, by every worker; 303 of a page leads to the form for signing in."""
     found = {
-        kind: {live.send("GET", "/jmap/session", {"Authorization": header}, b"").status for _ in range(ASKED)}
+        kind: {live.send("GET", "/jmap/session", {"Authorization": header}, b"").status for _ in each_worker(live)}
         for kind, header in held.headers.items()
     }
-    return found | {"session": held.browser.statuses(ASKED)}
+    return found | {"session": held.browser.statuses()}
 
 
 def refreshed(live: LiveServer, held: Held) -> int:

@@ -1,0 +1,43 @@
+"""Tries against the limit of wrong passwords as it comes: ten at once, then one in each six seconds.
+
+However slow the machine is: what becomes free while a test runs is allowed for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+REFUSED = 429
+
+
+def most(began: float, room: int = 11) -> int:
+    """Tries that may have been looked at since that moment (``time.monotonic``). room: how many at once."""
+    return room + int((time.monotonic() - began) / 6)
+
+
+class Guesses:
+    """Tries that one limit counts. looked_at: how many it has let through."""
+
+    def __init__(self) -> None:
+        self.looked_at, self._began, self._room = 0, time.monotonic(), 11
+
+    def use_up(self, ask: Callable[[], int]) -> None:
+        """Asks until the status is 429; AssertionError when more is let through than may be.
+
+        Called again after a restart, it shows that the counts are still there."""
+        let_through = 0
+        while ask() != REFUSED:
+            let_through += 1
+            assert let_through <= most(self._began, self._room)
+        self.looked_at += let_through
+        self._began, self._room = time.monotonic(), 1
+
+    def keep_out(self, wrong: Callable[[], int], right: Callable[[int], int]) -> bool:
+        """Whether the right one is not looked at either once the wrong ones are used up.
+
+        right gets a new number each time, for an address of its own: when a try became free in between, it is let in once."""
+        for number in range(3):
+            self.use_up(wrong)
+            if right(number) == REFUSED:
+                return True
+        return False
