@@ -12,6 +12,9 @@ FILES = {
 }
 """Where each shell looks for it."""
 
+FIRST = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"}
+"""What goes before the script. A zsh that nobody has set up knows no ``compdef``, which the script calls."""
+
 
 @click.command(short_help="Let the shell fill in commands and options.")
 @click.argument("shell", type=click.Choice(sorted(FILES)))
@@ -27,4 +30,7 @@ def completion(shell: str) -> None:
     if kind is None:
         raise click.ClickException(f"nothing is known of {shell}")
     root = click.get_current_context().find_root().command
-    click.echo(kind(root, {}, "flaskmail", "_FLASKMAIL_COMPLETE").source())
+    script = kind(root, {}, "flaskmail", "_FLASKMAIL_COMPLETE").source()
+    # zsh takes a file of completions for what its first line names, so that one stays the first.
+    first, rest = script.split("\n", 1)
+    click.echo(f"{first}\n{FIRST.get(shell, '')}{rest}")
