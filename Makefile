@@ -39,7 +39,7 @@ test-rest:
 	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m "not long" $(WAITING:%=--ignore=%)
 
 test-long: setup-test
-	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m long
+	@$(TEST_ENV) $(VENV)/bin/python -m pytest -q -m long --hypothesis-profile=new
 
 lint: setup-test
 	@echo "Checking style and types"

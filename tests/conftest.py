@@ -8,12 +8,19 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 from werkzeug.routing.rules import Rule
+
+settings.register_profile("same", settings.get_profile("ci"))
+settings.register_profile("new", settings.get_profile("ci"), derandomize=False)
 
 
 def pytest_configure() -> None:
-    """Makes routes cheap and Ctrl-C work."""
+    """Makes routes cheap, examples the same each time, and Ctrl-C work."""
     build_urls_later()
+    # A commit is held against the same made-up examples each time, on machines of any speed: whether it passes is no matter of
+    # chance. New ones are looked for by `make test-long`, or with --hypothesis-profile=new, which is read after this.
+    settings.load_profile("same")
     # Tests press Ctrl-C in processes of their own. A shell that runs tests in the background has them ignore it, which every
     # process that they start would inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

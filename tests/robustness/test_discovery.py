@@ -120,7 +120,9 @@ ASKED = {
 }
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(**ASKED)
 def test_whatever_is_asked(
     made: MadeServer, usual: dict[str, bytes], method: str, path: str, suffix: str, query: str, headers: dict[str, str]
@@ -129,7 +131,11 @@ def test_whatever_is_asked(
 
 
 @pytest.mark.long
-@settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(**ASKED)
 def test_whatever_is_asked_for_long(
     made: MadeServer, usual: dict[str, bytes], method: str, path: str, suffix: str, query: str, headers: dict[str, str]

@@ -410,7 +410,9 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     path=st.sampled_from(PATHS), fields=st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=5), posted=st.booleans()
 )
