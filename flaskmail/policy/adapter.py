@@ -85,8 +85,6 @@ class HttpPolicy(Gates):
         self._follows_forks = False
         self._answered = answered
         self.usual_server_name = ""
-        self.inner: Application = _nothing_yet
-        self._app: Flask | None = None
         if settings is not None:
             self._take(settings)
         if app is not None:
@@ -113,7 +111,10 @@ class HttpPolicy(Gates):
             self._policy = None
 
     def init_app(self, app: Flask, settings: Source | None = None) -> None:
-        """Applies the policy to this application. settings: when they were not given before. ConfigError as for the class."""
+        """Applies the policy to this application, and to any number of others. settings: when they were not given before.
+        ConfigError as for the class; RuntimeError for an application that has this policy already."""
+        if app.extensions.get("flaskmail.policy") is self:
+            raise RuntimeError("this application has this HttpPolicy already")
         if settings is not None:
             self._take(settings)
         elif self._source is None:
@@ -121,16 +122,7 @@ class HttpPolicy(Gates):
         # Functions are called last to first: ours sees what all others have set.
         app.after_request_funcs.setdefault(None, []).insert(0, leave)
         app.extensions["flaskmail.policy"] = self
-        self.inner, self._app = app.wsgi_app, app
-        app.wsgi_app = self  # type: ignore[method-assign]
-
-    @property
-    def _propagates(self) -> bool:
-        """Whether errors are for the server, a debugger or a test to see, as Flask decides it for those of views."""
-        if self._app is None:
-            return True
-        told = self._app.config["PROPAGATE_EXCEPTIONS"]
-        return bool(self._app.testing or self._app.debug if told is None else told)
+        app.wsgi_app = Applied(self, app.wsgi_app, app)  # type: ignore[method-assign]
 
     @property
     def policy(self) -> Policy:
@@ -197,10 +189,10 @@ class HttpPolicy(Gates):
         log.warning("refused a request from the trusted proxy %s: %s", peer or "on a Unix socket", error)
 
     # ---- in
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """The WSGI application."""
+    def serve(self, environ: Environ, start_response: StartResponse, applied: Applied) -> Iterable[bytes]:
+        """What WSGI asks for one request to an application that has this policy."""
         if CLIENT in environ:
-            return self._within(environ, start_response)
+            return self._within(environ, start_response, applied)
         policy = self._policy or self.policy
         get = environ.get
         peer, scheme, answer = get("REMOTE_ADDR") or "", get("wsgi.url_scheme"), None
@@ -273,15 +265,15 @@ class HttpPolicy(Gates):
 
         starting = Starting(start_response, environ, out)
         try:
-            body = self.inner(environ, starting)
+            body = applied.inner(environ, starting)
         except Exception as error:
-            if starting.begun or self._propagates:
+            if starting.begun or applied.propagates:
                 raise
             return self._failed(environ, start_response, out, error)
         starting.begin()
         return body
 
-    def _within(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _within(self, environ: Environ, start_response: StartResponse, applied: Applied) -> Iterable[bytes]:
         """For an application that is mounted in another one with a policy: who the client is has been decided there, once. All
         else is decided here too, and of two header fields the outer one leaves."""
         own = apart(environ)
@@ -290,7 +282,7 @@ class HttpPolicy(Gates):
             environ.update((name, own[name]) for name in (KEEP, ACCOUNT, REQUEST_ID) if name in own)
             return start_response(*arguments)
 
-        return self(own, start)
+        return self.serve(own, start, applied)
 
     # ---- what plugins are asked
     def _asked_client(self, asked: Ask, policy: Policy, environ: Environ, peer: str, scheme: str) -> Client:
@@ -396,8 +388,25 @@ class HttpPolicy(Gates):
         return base + environ.get("SCRIPT_NAME", "") if url.is_default else base
 
 
-def _nothing_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    raise RuntimeError("HttpPolicy is not applied to an application yet")
+class Applied:
+    """An application with a policy, as WSGI calls it. inner: the application without it; app: None when it is not Flask's."""
+
+    __slots__ = ("app", "inner", "policy")
+
+    def __init__(self, policy: HttpPolicy, inner: Application, app: Flask | None = None) -> None:
+        self.policy, self.inner, self.app = policy, inner, app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI application."""
+        return self.policy.serve(environ, start_response, self)
+
+    @property
+    def propagates(self) -> bool:
+        """Whether errors are for the server, a debugger or a test to see, as Flask decides it for those of views."""
+        if self.app is None:
+            return True
+        told = self.app.config["PROPAGATE_EXCEPTIONS"]
+        return bool(self.app.testing or self.app.debug if told is None else told)
 
 
 @lru_cache(maxsize=8)

@@ -10,7 +10,7 @@ from flaskmail.decisions.client import Client, Step
 from flaskmail.decisions.forwarded import BadForwarded
 from flaskmail.decisions.headers import Header, Outgoing
 from flaskmail.decisions.rates import Limit, Spent, spend
-from flaskmail.policy.adapter import Environ, HttpPolicy, StartResponse
+from flaskmail.policy.adapter import Applied, Environ, HttpPolicy, StartResponse
 from flaskmail.policy.answers import Answer
 from flaskmail.policy.counters import Counters
 from flaskmail.policy.hooks import Hooks
@@ -73,7 +73,6 @@ class Run(HttpPolicy):
         self.plan.hooks.observe = None
         self.plan.spend = self._spend_for
         self._counters = self.counters = Uncounted()
-        self.inner = self._application
         self.warnings = list(policy.warnings)
         self.answer: Answer | None = None
         self.redirected: list[Answer | None] = []
@@ -88,11 +87,7 @@ class Run(HttpPolicy):
         def start(status: str, headers: list[Header], exc_info: Any = None) -> None:
             self.headers = headers
 
-        list(self(environ, start))
-
-    def _application(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [])
-        return []
+        list(self.serve(environ, start, Applied(self, _answers_nothing)))
 
     def _warn(self, about: str, sentence: str, *arguments: object) -> None:
         self.warnings.append(sentence % arguments if arguments else sentence)
@@ -130,3 +125,8 @@ class Run(HttpPolicy):
             limited = self.counters.asked or any(hook == "rate_limit" for hook, _, _ in self.witnessed)
             self.answered_by = "limits" if limited else "access"
         return super()._answer(environ, start_response, answer, out)
+
+
+def _answers_nothing(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return []

@@ -102,6 +102,22 @@ class TestSettings:
         HttpPolicy(settings={"headers": ["X-A: c"]}).init_app(other)
         assert ask(other).all("X-A") == ["c"]
 
+    def test_one_policy_may_be_of_several_applications(self) -> None:
+        policy = HttpPolicy(settings={"headers": ["X-A: b"]})
+        apps = [bare_app(), bare_app()]
+        for number, app in enumerate(apps):
+            app.add_url_rule("/mine", view_func=lambda number=number: f"application {number}")
+            policy.init_app(app)
+        assert [ask(app, "/mine").body for app in apps] == [b"application 0", b"application 1"]
+        policy.renew({"headers": ["X-A: c"]})
+        assert [ask(app).all("X-A") for app in apps] == [["c"], ["c"]]
+
+    def test_the_same_application_has_a_policy_once(self) -> None:
+        policy, app = HttpPolicy(), bare_app()
+        policy.init_app(app)
+        with pytest.raises(RuntimeError, match="already"):
+            policy.init_app(app)
+
     def test_without_settings_the_defaults_hold(self) -> None:
         app = bare_app()
         HttpPolicy(app)
