@@ -24,7 +24,7 @@ _stems: list[_Stem] = []
 
 
 def run(
-    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], input: str = "", patience: float = 60.0
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], input: str = "", patience: float = 180.0
 ) -> subprocess.CompletedProcess[str]:
     """``flaskmail`` with these arguments, in that folder, with that environment and standard input; one at a time.
 
@@ -49,7 +49,7 @@ class _Stem:
     def _close(self) -> None:
         # It ends when nobody is left who could ask for anything.
         self._sock.close()
-        self._process.wait(20)
+        self._process.wait(60)
 
     def run(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], input: str, patience: float

@@ -234,9 +234,9 @@ class LiveServer:
         """A new connection; to be closed."""
         if self._tls is not None:
             return http.client.HTTPSConnection(
-                "127.0.0.1", self.port, timeout=30, source_address=self._source, context=self._tls
+                "127.0.0.1", self.port, timeout=60, source_address=self._source, context=self._tls
             )
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=self._source)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=self._source)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """One request on a connection of its own."""
@@ -262,7 +262,7 @@ class LiveServer:
         """A client for an account that is there."""
         return Jmap(self.send, basic(name, password))
 
-    def stop(self, signal_number: int = signal.SIGTERM, wait: float = 20.0) -> int:
+    def stop(self, signal_number: int = signal.SIGTERM, wait: float = 60.0) -> int:
         """Ends it and answers its exit code; SIGKILL when ``wait`` seconds do not suffice."""
         if self.process.poll() is None:
             self.process.send_signal(signal_number)
@@ -287,7 +287,7 @@ def live_server(
     tls: ssl.SSLContext | None = None,
     source: str = "127.0.0.1",
     bind: Sequence[str] = ("127.0.0.1:0",),
-    wait: float = 30.0,
+    wait: float = 120.0,
 ) -> Iterator[LiveServer]:
     """gunicorn on an ephemeral port of the loopback interface, stopped at the end.
 

@@ -39,7 +39,7 @@ def typed(script: str, server: LiveServer, own: Mapping[str, str]) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done
     return done.stdout

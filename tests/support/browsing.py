@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds for whatever the browser is asked to do."""
 
 SWITCHES = (

@@ -61,7 +61,7 @@ class NameServer:
         while True:
             connection, _ = self._tcp.accept()
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(30)
                 size = connection.recv(2)
                 if len(size) < 2:
                     return
@@ -133,5 +133,5 @@ def name_server(text: str = "") -> Iterator[NameServer]:
     finally:
         server.close()
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
         server.release()

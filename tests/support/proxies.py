@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from ports import free_ports
 
 from flaskmail.testing import LiveServer, basic
 
@@ -32,15 +33,6 @@ def needed(program: str) -> str:
     if found is None:
         pytest.skip(f"{program} is not installed (apt-get install nginx-light caddy haproxy)")
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface at which nobody listens."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 class Certificates:
@@ -83,7 +75,7 @@ def running(command: Sequence[str], folder: Path, ports: Sequence[int]) -> Itera
     with (folder / "proxy.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         for port in ports:
             while True:
                 try:
@@ -126,7 +118,8 @@ def nginx(folder: Path, text: str, ports: Sequence[int]) -> Iterator[None]:
 @contextmanager
 def caddy(folder: Path, text: str, ports: Sequence[int], http: int, https: int) -> Iterator[None]:
     """Caddy with this Caddyfile."""
-    options = f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port {http}\n\thttps_port {https}\n}}\n"
+    # Not HTTP/3: its datagrams would need a free port of their own.
+    options = f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port {http}\n\thttps_port {https}\n\tservers {{\n\t\tprotocols h1 h2\n\t}}\n}}\n"
     (folder / "Caddyfile").write_text(options + text)
     command = [needed("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
     with running(command, folder, ports):
@@ -224,7 +217,7 @@ def exchange(
     head.append(f"Authorization: {basic('ann@example.org')}")
     port = proxy.plain if plain else proxy.port
     assert port is not None
-    sock = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(CLIENT, 0))
+    sock = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(CLIENT, 0))
     if proxy.tls is not None and not plain:
         sock = proxy.tls.wrap_socket(sock, server_hostname=NAME)
     with sock:
@@ -232,6 +225,8 @@ def exchange(
         answer = b""
         while piece := sock.recv(65536):
             answer += piece
+    if not answer:
+        raise ConnectionResetError("the proxy ended the connection without an answer")
     start, _, body = answer.partition(b"\r\n\r\n")
     return int(start.split(b" ", 2)[1]), start, body
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,9 +36,35 @@ def each_worker(live: LiveServer) -> Iterator[int]:
                     os.kill(one, signal.SIGCONT)
 
 
+def wait_for_workers(live: LiveServer, count: int, gone: Collection[int] = ()) -> list[int]:
+    """The process ids of the workers, once there are so many, and none of ``gone`` is among them any more; AssertionError
+    after a minute."""
+    deadline = time.monotonic() + 60
+    while len(found := worker_ids(live)) != count or not set(gone).isdisjoint(found):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+    return found
+
+
 def _stand_still(worker: int) -> None:
     with suppress(ProcessLookupError, FileNotFoundError):
+        # Whoever sleeps has done with the last request, and holds no lock for which the others would have to wait.
+        deadline = time.monotonic() + 30
+        while _at_work(worker) and time.monotonic() < deadline:
+            time.sleep(0.001)
         os.kill(worker, signal.SIGSTOP)
         # kill(2) may return before the process, running on another processor, has stopped.
-        while Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] not in "TZX":
+        while _state(Path(f"/proc/{worker}/stat")) not in "TZX":
             time.sleep(0.001)
+
+
+def _at_work(worker: int) -> bool:
+    return any(_state(path) in "RD" for path in Path(f"/proc/{worker}/task").glob("*/stat"))
+
+
+def _state(stat: Path) -> str:
+    """The letter of proc(5) for what a thread does; "X", that it is gone, when it is."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"

@@ -25,7 +25,8 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from proxies import RECIPES, changed, free_ports, nginx
+from ports import free_ports
+from proxies import RECIPES, changed, nginx
 from visiting import Form, forms
 from workers import each_worker
 
@@ -66,7 +67,7 @@ class Site:
         return session
 
     def metadata(self, name: str = "openid-configuration") -> dict[str, Any]:
-        answer = requests.get(f"{self.issuer}/.well-known/{name}", verify=str(self.authority), timeout=20)
+        answer = requests.get(f"{self.issuer}/.well-known/{name}", verify=str(self.authority), timeout=60)
         assert answer.status_code == 200
         found: dict[str, Any] = answer.json()
         return found
@@ -86,7 +87,7 @@ class Person:
 
     def visit(self, url: str, decision: str = "allow", **typed: str) -> str:
         """Opens an address and answers whatever is asked; where the browser leaves the server, or the last page."""
-        answer = self._browser.get(url, allow_redirects=False, timeout=20)
+        answer = self._browser.get(url, allow_redirects=False, timeout=60)
         for _ in range(12):
             if answer.is_redirect:
                 url = urljoin(answer.url, answer.headers["Location"])
@@ -94,7 +95,7 @@ class Person:
                     # RFC 9700 section 4.12: 303, so that no form follows the browser.
                     assert answer.status_code == 303
                     return url
-                answer = self._browser.get(url, allow_redirects=False, timeout=20)
+                answer = self._browser.get(url, allow_redirects=False, timeout=60)
                 continue
             assert answer.status_code == 200, answer.text
             form = self._next(answer.text)
@@ -109,7 +110,7 @@ class Person:
                 data=fields,
                 headers={"Origin": self._site.issuer, "Sec-Fetch-Site": "same-origin"},
                 allow_redirects=False,
-                timeout=20,
+                timeout=60,
             )
         raise AssertionError("the pages have no end")
 
@@ -243,7 +244,7 @@ def test_jmap_clients_of_others_work_with_the_token(site, ann, monkeypatch):
         env=os.environ | {"NODE_EXTRA_CA_CERTS": str(site.authority)},
         input=b"From: ann@example.net\r\nSubject: token\r\n\r\nA quokka sends its regards.\r\n",
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr.decode()
     seen = json.loads(done.stdout)
@@ -362,7 +363,7 @@ def at_once(site: Site, url: str, form: dict[str, str], count: int = 20) -> list
     def one() -> None:
         barrier.wait()
         answers.append(
-            requests.post(url, form, headers={"Authorization": header}, verify=str(site.authority), timeout=30)
+            requests.post(url, form, headers={"Authorization": header}, verify=str(site.authority), timeout=60)
         )
 
     threads = [threading.Thread(target=one) for _ in range(count)]

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
-from workers import each_worker, worker_ids
+from workers import each_worker, wait_for_workers, worker_ids
 
 from flaskmail.testing import live_server
 
@@ -19,11 +18,9 @@ def test_sighup_brings_new_limits_to_every_worker(tmp_path: Path) -> None:
         alice = server.account("alice@example.org")
         assert alice.session["capabilities"][CORE]["maxObjectsInGet"] == 321
         (tmp_path / "config.toml").write_text(config.format(123))
-        before = set(worker_ids(server))
+        before = worker_ids(server)
         server.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 30
-        while before & set(worker_ids(server)) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for_workers(server, 2, gone=before)
         limits = set()
         for _ in each_worker(server):
             session = server.jmap("alice@example.org").session

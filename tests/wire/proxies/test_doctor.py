@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from proxies import NAME, RECIPES, SERVER_ARGUMENTS, bare, changed, free_ports, nginx, with_recipe
+from ports import free_ports
+from proxies import NAME, RECIPES, SERVER_ARGUMENTS, bare, changed, nginx, with_recipe
 
 from flaskmail.config import load
 from flaskmail.doctor.asking import read_target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 from proxies import CLIENT, NAME, SERVER_ARGUMENTS, Seen, changed, passing_on, seen, settings_in
@@ -52,7 +53,12 @@ def test_the_client_is_the_one_that_came_to_the_balancer(server, certificates, t
             assert sock.recv(100).startswith(b"HTTP/1.1 404")
         # The balancer asks every 200 ms whether the server is alive; three times suffice to declare it dead.
         time.sleep(0.8)
-        assert seen(server, proxy, []).status == 200
+        # One that it could not ask, as the machine is busy, is not dead for long: until it is alive, connections are closed.
+        deadline, status = time.monotonic() + 60, None
+        while status is None and time.monotonic() < deadline:
+            with suppress(OSError):
+                status = seen(server, proxy, []).status
+        assert status == 200
     [unknown] = [line for line in server.log().splitlines() if f"/unknown{version}{unix} " in line]
     # In version 2 HAProxy says that the connection is its own.
     assert unknown.split()[1] == ("127.0.0.1" if version == 2 and not unix else "-")
