@@ -19,6 +19,8 @@ STEPS = 500_000
 MOST = 1000
 """How many references one request may have."""
 
+_SINGLE = {str, int, float, bool, type(None)}
+
 Response = tuple[str, Json, str]
 """Name, arguments, method call id."""
 
@@ -78,11 +80,13 @@ class References:
 
     def _bounded(self, name: str, value: Json) -> Json:
         """A copy of the value as plain JSON, when it fits into what is left of the request's share."""
-        if isinstance(value, (list, tuple)) and all(type(item) is str for item in value):
-            self._octets -= sum(map(len, value)) + 3 * len(value)
-            value = list(value)
-        elif isinstance(value, str):
+        if isinstance(value, str):
             self._octets -= len(value)
+        elif isinstance(value, (list, tuple)) and (kinds := set(map(type, value))) <= _SINGLE:
+            # Nothing in it can change elsewhere, or be nested too deeply: it need not be written and read again.
+            texts = kinds <= {str}
+            self._octets -= sum(map(len, value)) + 3 * len(value) if texts else len(ijson.dumps(value))
+            value = list(value)
         elif isinstance(value, (dict, list, tuple)):
             octets = ijson.dumps(value)
             self._octets -= len(octets)

@@ -204,7 +204,9 @@ def _column_decoder(name: str) -> Callable[[Any], list[Any]]:
 
 def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: int, bounds: _Bounds) -> list[Any]:
     if start == len(tokens):
-        return _flat([msgspec.json.decode(one) if type(one) is msgspec.Raw else one for one in items], bounds)
+        if msgspec.Raw in set(map(type, items)):
+            items = [msgspec.json.decode(one) if type(one) is msgspec.Raw else one for one in items]
+        return _flat(items, bounds)
     _count(len(items), bounds)
     out: list[Any] = []
     limit, again = bounds[0], tokens[start] == "*"
@@ -224,10 +226,15 @@ def _spread(items: list[Any] | tuple[Any, ...], tokens: tuple[str, ...], start: 
     return out
 
 
-def _flat(values: list[Any], bounds: _Bounds) -> list[Any]:
+def _flat(values: list[Any] | tuple[Any, ...], bounds: _Bounds) -> list[Any]:
     _count(len(values), bounds)
-    out: list[Any] = []
     limit = bounds[0]
+    if not any(issubclass(kind, (list, tuple)) for kind in set(map(type, values))):
+        # Ids by the thousand, mostly.
+        if limit is not None and len(values) > limit:
+            raise _too_many(limit)
+        return list(values)
+    out: list[Any] = []
     for found in values:
         if isinstance(found, (list, tuple)):
             out += found
