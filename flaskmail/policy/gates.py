@@ -95,7 +95,7 @@ class Gates:
             return None
         if policy.url.is_default:
             base += environ.get("SCRIPT_NAME", "")
-        if carries_credentials(environ, policy.excluded_paths):
+        if carries_credentials(environ, policy.pages):
             return problem(403, BURNT)
         return redirect(location(base, path, environ.get("QUERY_STRING", "")))
 

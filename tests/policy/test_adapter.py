@@ -272,6 +272,14 @@ class TestHttps:
         assert answered.status == 403
         assert "stolen" in json.loads(answered.body)["detail"]
 
+    @pytest.mark.parametrize("exclude", [[], ["/webmail/"]])
+    def test_passwords_in_forms_are_burnt_whatever_is_kept_from_other_origins(self, exclude: list[str]) -> None:
+        client = applied(self.PROXIED | {"cors-exclude": exclude}).test_client()
+        paths = ["/login", "/account/password", "/contact", *(f"{one}in" for one in exclude)]
+        peer, form = {"REMOTE_ADDR": "10.0.0.1"}, {"password": "x"}
+        answers = [client.post(path, data=form, headers=self.PLAIN, environ_overrides=peer) for path in paths]
+        assert [answered.status_code for answered in answers] == [403, 403, 308, *(403 for _ in exclude)]
+
     @pytest.mark.parametrize("path", ["/healthz/live", "/.well-known/acme-challenge/x"])
     def test_what_stays(self, path: str) -> None:
         assert ask(applied(self.PROXIED), path, self.PLAIN, socket_peer="10.0.0.1").status == 404
