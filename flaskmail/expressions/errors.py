@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from flaskmail.errors import FlaskmailError, Problem
@@ -64,7 +65,8 @@ class BlockError(ExpressionError):
 
     def problem(self, where: str, key: str) -> Problem:
         """See ExpressionError."""
-        found = self.message.removeprefix("Found ").removesuffix(" found")
+        # "found" stands before it in a report.
+        found = re.sub(r" found( in 'if' block)?$", r"\1", self.message.removeprefix("Found "))
         found = found[:1].lower() + found[1:]
         return Problem(where, key + self.path, found, "tables {if, then}, and at last one {else}", self.hint)
 

@@ -63,8 +63,8 @@ class Policy:
     """Everything that the settings say about HTTP, ready for requests.
 
     settings; surroundings: as given. trust, configured, cors, url, access, anonymous, account: the parts; ``configured`` are
-    the header fields of the setting. redirects: whether plain HTTP is redirected. pages: where forms may hold passwords. warnings:
-    sentences for the start. steps: where the steps of each walk to a client are noted, None for nowhere."""
+    the header fields of the setting. redirects: whether plain HTTP is redirected. pages: where forms may hold passwords.
+    warnings: sentences for the start. steps: where the steps of each walk to a client are noted, None for nowhere."""
 
     def __init__(self, settings: ServerHttp, surroundings: Surroundings, parts: _Parts) -> None:
         self.settings, self.surroundings = settings, surroundings

@@ -116,6 +116,8 @@ class TestWrong:
         [error] = refused([{"if": "is_tls", "then": "1"}, {"else": 1}, {"else": 2}])
         told = "f: url[2]: found multiple 'else', expected tables {if, then}, and at last one {else}"
         assert str(error.problem("f", "url")) == told
+        error, _ = refused([{"if": "is_tls", "then": "1"}, {"els": 1}])
+        assert "found invalid property 'els' in 'if' block, expected" in str(error.problem("f", "url"))
 
     def test_all_names_that_nobody_knows_are_told_at_once(self):
         text = "!foo && if_then(bar(1), -is_tls, [baz][qux]) > len(url, lst)"
