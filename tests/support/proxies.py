@@ -119,8 +119,9 @@ def nginx(folder: Path, text: str, ports: Sequence[int]) -> Iterator[None]:
 def caddy(folder: Path, text: str, ports: Sequence[int], http: int, https: int) -> Iterator[None]:
     """Caddy with this Caddyfile."""
     # Not HTTP/3: its datagrams would need a free port of their own.
-    options = f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port {http}\n\thttps_port {https}\n\tservers {{\n\t\tprotocols h1 h2\n\t}}\n}}\n"
-    (folder / "Caddyfile").write_text(options + text)
+    chosen = ("admin off", "default_bind 127.0.0.1", f"http_port {http}", f"https_port {https}")
+    options = "".join(f"\t{one}\n" for one in (*chosen, "servers {", "\tprotocols h1 h2", "}"))
+    (folder / "Caddyfile").write_text(f"{{\n{options}}}\n{text}")
     command = [needed("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
     with running(command, folder, ports):
         yield
@@ -247,8 +248,8 @@ def seen(server: LiveServer, proxy: Proxy, lines: Sequence[str], *, plain: bool 
     """Asks for the session with these header lines, and reads the access log."""
     before = _access(server)
     status, head, body = exchange(proxy, lines, plain=plain)
-    # What was answered 200 came there; of anything else the line may never come.
-    for _ in range(2000 if status == 200 else 200):
+    # A session came from there. Of anything else the line may never come; where it does, it comes before the answer.
+    for _ in range(6000 if status == 200 and body else 10):
         new = _access(server)[len(before) :]
         if new:
             break

@@ -124,7 +124,7 @@ def test_jmap_jam_lists_imports_queries_flags_and_follows_changes(host: Host) ->
         [node, str(NODE / "jam.mjs"), f"https://{host.host}/.well-known/jmap", host.token],
         input=MESSAGE,
         capture_output=True,
-        timeout=60,
+        timeout=180,
         env={"NODE_EXTRA_CA_CERTS": str(host.authority), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stderr.decode()

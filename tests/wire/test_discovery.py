@@ -66,7 +66,7 @@ def test_every_worker_says_the_same_to_every_host(live: LiveServer, path: str) -
 
 
 def test_head_has_no_body_on_the_wire(live: LiveServer) -> None:
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         request = "".join(f"HEAD {path} HTTP/1.1\r\nHost: x.example\r\n\r\n" for path in DOCUMENTS)
         connection.sendall(request.encode() + b"GET /robots.txt HTTP/1.0\r\n\r\n")
         answer = b""
@@ -89,7 +89,7 @@ def test_a_raw_host_never_comes_back(live: LiveServer) -> None:
     ]
     for target in targets:
         for host in (b"evil.example", b"evil.example:1", b"EVIL.example."):
-            with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
                 connection.sendall(
                     f"GET {target} HTTP/1.1\r\nConnection: close\r\nHost: ".encode() + host + b"\r\n\r\n"
                 )

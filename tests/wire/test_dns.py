@@ -21,7 +21,7 @@ CONFIG = """
 hostname = "mail.example.org"
 [dns]
 resolver = ["127.0.0.1:%d"]
-timeout = "5s"
+timeout = "60s"
 """
 
 

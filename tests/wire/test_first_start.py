@@ -27,7 +27,7 @@ def curl_line(log: str) -> str:
 def run(line: str) -> dict[str, object]:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done
     found: dict[str, object] = json.loads(done.stdout)
     return found

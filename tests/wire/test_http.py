@@ -22,7 +22,7 @@ def alice(live: LiveServer) -> Jmap:
 
 def raw(live: LiveServer, octets: bytes) -> bytes:
     """What the server answers to octets, until it closes."""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         connection.sendall(octets)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -196,7 +196,7 @@ def test_a_client_that_breaks_off_is_no_error_of_the_servers(live: LiveServer, a
     for path, head, size in (("/auth/token", FORM, 900), (upload, known, 400_000)):
         for length in (b"Transfer-Encoding: chunked\r\n", b"Content-Length: %d\r\n" % size):
             before = live.log().count(f" POST {path} ")
-            with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
                 connection.sendall(
                     f"POST {path} HTTP/1.1\r\n".encode() + head + length + b"Expect: 100-continue\r\n\r\n"
                 )
@@ -204,7 +204,7 @@ def test_a_client_that_breaks_off_is_no_error_of_the_servers(live: LiveServer, a
                 assert connection.recv(25).startswith(b"HTTP/1.1 100 ")
                 connection.sendall(b"61a80\r\nab")
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            give_up = time.monotonic() + 20
+            give_up = time.monotonic() + 60
             while live.log().count(f" POST {path} ") == before:
                 assert time.monotonic() < give_up
                 time.sleep(0.02)

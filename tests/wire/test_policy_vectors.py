@@ -61,7 +61,7 @@ class Running:
             for line in lines
         ]
         sock = socket.socket(socket.AF_UNIX if peer is None else socket.AF_INET)
-        sock.settimeout(20)
+        sock.settimeout(60)
         if peer is None:
             sock.connect(self.path)
         else:
@@ -84,17 +84,19 @@ def gunicorn(folder: Path, tls: ssl.SSLContext | None, *arguments: str) -> Itera
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, "rows:application"], cwd=folder, stdout=log, stderr=log)
     try:
-        for _ in range(400):
+        deadline = time.monotonic() + 120
+        while True:
             text = (folder / "log").read_text()
             if "127.0.0.1:" in text and "Booting worker" in text:
                 break
             assert process.poll() is None, text
+            assert time.monotonic() < deadline, text
             time.sleep(0.05)
         port = int(re.findall(r"127\.0\.0\.1:([0-9]+)", text)[-1])
         yield Running(port, f"{folder}/s", tls)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 OURS = ("-c", "python:flaskmail.gunicornconf", "-w", "1")

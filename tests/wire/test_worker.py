@@ -34,7 +34,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def connect(live: LiveServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", live.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", live.port), timeout=60)
 
 
 def answers(sock: socket.socket, count: int) -> list[bytes]:
@@ -132,16 +132,15 @@ def test_it_stops_while_a_connection_is_busy(tmp_path_factory: pytest.TempPathFa
         answers(sock, 1)
         os.kill(live.process.pid, signal.SIGTERM)
         closing = False
-        deadline = time.monotonic() + 20
-        while live.process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while not closing and time.monotonic() < deadline:
             try:
                 sock.sendall(LIVE)
-                closing = closing or b"Connection: close" in answers(sock, 1)[0]
+                closing = b"Connection: close" in answers(sock, 1)[0]
             except (OSError, AssertionError):
                 closing = True
-                break
         assert closing
-        assert live.process.wait(20) == 0
+        assert live.process.wait(60) == 0
 
 
 class Wire:
