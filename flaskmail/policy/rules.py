@@ -15,7 +15,7 @@ from flaskmail.decisions.client import Client
 from flaskmail.decisions.mistakes import shown
 from flaskmail.decisions.url import read_base_url
 from flaskmail.errors import ConfigError, FlaskmailError, Problem
-from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, Function, compile_setting
+from flaskmail.expressions import HTTP_TYPES, Compiled, ExpressionErrors, Function, Type, compile_setting
 from flaskmail.sockets import place
 
 log = logging.getLogger("flaskmail.policy")
@@ -96,7 +96,8 @@ class Rule:
     """A setting that is an expression, ready for requests. constant: its value when it needs no request; constants: the values
     that it is known to give, each with the path of the member that gives it; text: as configured.
 
-    ConfigError when it is wrong; the keys of its problems begin behind the key of the setting."""
+    expected: the types that its value may have. ConfigError when it is wrong; the keys of its problems begin behind the key of
+    the setting."""
 
     def __init__(
         self,
@@ -104,12 +105,18 @@ class Rule:
         lookups: Lookups,
         readable: Readable = MappingProxyType({}),
         functions: Iterable[Function] = (),
+        expected: Type = Type.ANY,
     ) -> None:
         blocks = [dict(block) for block in rules] if isinstance(rules, tuple) else rules
         config = {**readable, "server.hostname": lookups.get("default", {}).get("hostname", "")}
         try:
             self._compiled: Compiled = compile_setting(
-                blocks, variables=HTTP_TYPES, functions=functions, lookups=lookups, config_get=config
+                blocks,
+                variables=HTTP_TYPES,
+                functions=functions,
+                lookups=lookups,
+                config_get=config,
+                expected=expected,
             )
         except ExpressionErrors as errors:
             raise ConfigError([error.problem("settings", "") for error in errors.errors]) from None
@@ -169,7 +176,7 @@ class UrlRule:
             # A URL as it stands is no expression.
             value = rules
         elif rules is not None:
-            self.rule = Rule(rules, lookups, readable, functions)
+            self.rule = Rule(rules, lookups, readable, functions, Type.TEXT)
             value = self.rule.constant
         if value is not None:
             self.constant = self._expected([("", value)])
@@ -230,7 +237,7 @@ class AccessRule:
         functions: Iterable[Function] = (),
     ) -> AccessRule | None:
         """The rule; None when every request passes. ConfigError as for Rule, also for a constant that is no status."""
-        rule = Rule(rules, lookups, readable, functions)
+        rule = Rule(rules, lookups, readable, functions, Type.SCALAR)
         problems = [_wrong(value, _STATUS, path) for path, value in rule.constants if _is_no_status(value)]
         if problems:
             raise ConfigError(problems)

@@ -81,6 +81,15 @@ class TestSettings:
             "allowed-endpoint[2].then": "'no'",
         }
 
+    def test_what_can_never_be_a_url_or_a_status_is_found_at_load(self) -> None:
+        url = [{"if": "is_tls", "then": "key_get('', 'hostname')"}, {"else": "local_port"}]
+        with pytest.raises(ConfigError) as caught:
+            HttpPolicy(bare_app(), {"url": url, "allowed-endpoint": "headers"})
+        assert {problem.key: problem.found for problem in caught.value.problems} == {
+            "url[1].else": "a value of the type integer where text is wanted at character 1",
+            "allowed-endpoint": "a value of the type list where text or number is wanted at character 1",
+        }
+
     def test_what_turns_out_wrong_for_a_request_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
         policy = HttpPolicy(settings={"url": "'http:' + url_path", "allowed-endpoint": "len(url_path)"})
         app = bare_app()
