@@ -120,6 +120,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         ending.begin()
         super().handle_exit(sig, frame)
 
+    def is_parent_alive(self) -> bool:
+        """See gunicorn. A worker without its master stops as after SIGTERM: it keeps the address from the next master no
+        longer than its requests take."""
+        alive = bool(super().is_parent_alive())
+        if not alive:
+            ending.begin()
+            # gunicorn says nothing of it to the threads, which would go on with connections that never pause.
+            self.alive = False
+        return alive
+
     def run(self) -> None:
         """See gunicorn."""
         # Some twenty times a request gunicorn looks up an option, each time through two layers; in a worker none changes.

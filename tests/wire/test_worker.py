@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from workers import worker_ids
 
 from flaskmail.gunicornworker import JOINED, Response
 from flaskmail.testing import LiveServer, live_server
@@ -141,6 +142,33 @@ def test_it_stops_while_a_connection_is_busy(tmp_path_factory: pytest.TempPathFa
                 closing = True
         assert closing
         assert live.process.wait(60) == 0
+
+
+def test_it_stops_without_its_master(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("orphaned")
+    config = '[server]\nworkers = 1\ngraceful-timeout = "10m"\n'
+    with (
+        live_server(config, folder=folder, arguments=START, python_path=ROOT) as live,
+        connect(live) as sock,
+    ):
+        sock.sendall(LIVE)
+        answers(sock, 1)
+        (worker,) = worker_ids(live)
+        live.process.kill()
+        live.process.wait(60)
+        closing = False
+        deadline = time.monotonic() + 60
+        try:
+            while not closing and time.monotonic() < deadline:
+                try:
+                    sock.sendall(LIVE)
+                    closing = b"Connection: close" in answers(sock, 1)[0]
+                except (OSError, AssertionError):
+                    closing = True
+            assert closing
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 class Wire:
