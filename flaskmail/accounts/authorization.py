@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.grants import Grant
-from flaskmail.accounts.permissions import PERMISSIONS, ROLES, Rights, attainable, effective
+from flaskmail.accounts.permissions import PERMISSIONS, ROLES, WHOLE, Rights, attainable, effective
 from flaskmail.accounts.principals import Principal
 from flaskmail.accounts.scopes import permissions_within, scope_for
 from flaskmail.errors import RequestError
@@ -66,7 +66,7 @@ def access(principal: Principal, owned: frozenset[str]) -> Access:
     """The access of one who owns these permissions and comes with ``principal.grant``."""
     if principal.type == "apiKey" and principal.domain is not None:
         # A key of a domain counts there, whatever roles it was given.
-        owned -= {"all-domains"}
+        owned -= WHOLE
     permissions = permissions_within(principal.grant, owned)
     everywhere = "all-domains" in permissions
     is_token = principal.grant.scopes is not None and principal.grant.kind != "app-password"

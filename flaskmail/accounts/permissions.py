@@ -69,6 +69,13 @@ _SERVER = MappingProxyType(
     }
 )
 
+WHOLE: frozenset[str] = frozenset(
+    {"all-domains", "backup", "logs-view", "metrics-view", "plugin-list", "policy-explain", "restart"}
+    | {"purge-data-store", "purge-in-memory-store"}
+    | {name for name in _SERVER if name.startswith(("oauth-", "settings-"))}
+)
+"""Those about the server as a whole: nothing that they allow lies in one domain."""
+
 EVERY = "principal"
 """``principal-get`` stands for the ``get`` of every type, and so for each action."""
 

@@ -432,6 +432,17 @@ def test_scopes_cut_permissions(directory: Directory, root: Access) -> None:
 def test_a_key_of_a_domain_stays_there(directory: Directory, root: Access) -> None:
     key = access_of(directory, make(directory, root, "apiKey", "key", domain=HERE, roles=("admin",)))
     assert (key.domain, key.reaches(THERE), key.reaches(None)) == (HERE, False, False)
+    # Nor what reaches every domain without being asked about one.
+    assert (key.may("individual-create"), key.may("storage-verify")) == (True, True)
+    for permission in (
+        "settings-update",
+        "settings-list",
+        "logs-view",
+        "policy-explain",
+        "backup",
+        "oauth-client-create",
+    ):
+        assert not key.may(permission)
     for given in ({"roles": ("admin",)}, {"enabled_permissions": ("all-domains",)}):
         with pytest.raises(Exceeds):
             make(directory, key, "individual", f"x@{HERE}", **given)
