@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,12 +81,37 @@ def planned(stored: Mapping[str, str], wanted: Settings, steps: Iterable[Step]) 
     return plan
 
 
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def each_setting(step: Insert) -> Iterator[Insert]:
+    """The step; where its value is a table of settings, one for each of them: a setting is stored under its own key, where it
+    is looked for when it is to be changed or removed."""
+    key, path = located(step.key)
+    table = step.value
+    if path or not _holds_settings(key) or not isinstance(table, dict) or not all(map(_NAME.fullmatch, table)):
+        yield step
+        return
+    for name, value in table.items():
+        yield from each_setting(Insert(f"{key}.{name}", value, step.toml_first))
+    if not table:
+        yield step
+
+
+def _holds_settings(key: str) -> bool:
+    """Whether a table under this key is several settings, and not the value of one."""
+    first, *rest = key.split(".")
+    if first in ("lookup", "plugins") and declaration_of(key) is None:
+        return len(rest) < (2 if first == "lookup" else 1)
+    return declaration_of(key) is None
+
+
 def _begins(key: str, prefix: str) -> bool:
     return key.startswith(prefix) or f"{key}." == prefix
 
 
 def _insert(plan: Plan, wanted: Settings, step: Insert) -> None:
-    key, path = _located(step.key)
+    key, path = located(step.key)
     origin = _set_by(wanted, key)
     if origin is not None:
         plan.fixed[key] = origin
@@ -102,7 +128,7 @@ def _insert(plan: Plan, wanted: Settings, step: Insert) -> None:
 
 
 def _delete(plan: Plan, wanted: Settings, asked: str) -> None:
-    key, path = _located(asked)
+    key, path = located(asked)
     origin = _set_by(wanted, key)
     if key in plan.texts:
         if not path:
@@ -124,8 +150,9 @@ def nearest(key: str) -> str:
     return next(iter(difflib.get_close_matches(key, [one.key for one in schema()], 1, 0.6)), "")
 
 
-def _located(key: str) -> tuple[str, list[str]]:
-    """The key of the setting that a key is of, and the way to a member of its value."""
+def located(key: str) -> tuple[str, list[str]]:
+    """The key of the setting that a key is of, and the way to a member of its value. A key that is of none is answered as it
+    is."""
     key = OLD_NAMES.get(key, key)
     if declaration_of(key) is None and not key.startswith(("lookup.", "plugins.")):
         parts = key.split(".")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from flaskmail.accounts.storedsettings import Changed
-from flaskmail.config.changing import AssertEmpty, Clear, Delete, Insert, Plan, Step, planned
+from flaskmail.config.changing import AssertEmpty, Clear, Delete, Insert, Plan, Step, each_setting, planned
 from flaskmail.config.listing import Listed, flat, is_secret, listed, schema, takes
 from flaskmail.config.loading import STORED
 from flaskmail.errors import ConfigError, Problem
@@ -383,7 +383,22 @@ def _steps(body: Iterable[AnyStep]) -> Iterator[Step]:
             prefix = step.prefix and step.prefix.rstrip(".") + "."
             if step.assert_empty:
                 yield AssertEmpty(prefix or "")
-            yield from (Insert((prefix or "") + key, value) for key, value in step.values)
+            for key, value in _in_order(step.values):
+                yield from each_setting(Insert((prefix or "") + key, value))
+
+
+def _in_order(values: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+    """The values, the members of each list by their numbers: one that comes too early would take the place of another."""
+    heads: dict[str, int] = {}
+
+    def place(pair: tuple[str, Any]) -> tuple[int, str]:
+        key = pair[0]
+        head = _head(key)
+        number = key[len(head) : len(head) + 5] if head != key else ""
+        # What is no member of a list stays where it is.
+        return heads.setdefault(head if number else f".{len(heads)}", len(heads)), number
+
+    return sorted(values, key=place)
 
 
 def _mistakes(problems: Iterable[Problem]) -> dict[str, Mistake]:

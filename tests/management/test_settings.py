@@ -124,6 +124,33 @@ class TestChanging:
         assert admin("DELETE", "/settings/server.http.headers").data is None
         assert "X-A" not in admin("GET", "/whoami").headers
 
+    def test_a_table_is_stored_setting_by_setting(self, admin: Manager, made: MadeServer) -> None:
+        steps = [{"type": "insert", "values": [["account", {"quota": 5000}], ["lookup", {"a": {"x": 1, "y": [2]}}]]}]
+        assert admin("POST", "/settings", steps).data is None
+        assert admin("GET", "/settings/history").data["items"][0]["changes"] == [
+            {"key": "account.quota", "old": None, "new": "5000"},
+            {"key": "lookup.a.x", "old": None, "new": "1"},
+            {"key": "lookup.a.y", "old": None, "new": "[2]"},
+        ]
+        # So what is removed is gone, and what is set is set.
+        assert admin("DELETE", "/settings/account.quota").data is None
+        assert made.server.settings.account.quota is None
+        wrong = [{"type": "insert", "values": [["account", {"quota": "x", "quoat": 1}], ["nosuch", {}]]}]
+        refused = admin("POST", "/settings", wrong)
+        assert {one["member"] for one in refused.json["problems"]} == {"account.quota", "account.quoat", "nosuch"}
+
+    def test_members_of_a_list_may_come_in_any_order(self, admin: Manager, made: MadeServer) -> None:
+        key = "server.http.headers"
+        values = [
+            [f"{key}.0001", "X-B: 2"],
+            ["account.quota", 5000],
+            [f"{key}.0000", "X-A: 1"],
+            [f"{key}.0002", "X-C: 3"],
+        ]
+        assert admin("POST", "/settings", [{"type": "insert", "values": values}]).data is None
+        assert one(admin, key)["value"] == ["X-A: 1", "X-B: 2", "X-C: 3"]
+        assert made.server.settings.account.quota == 5000
+
     def test_what_is_made_of_settings_follows(self, admin: Manager, made: MadeServer) -> None:
         alice = made.account("alice@example.org")
         before = alice.session
