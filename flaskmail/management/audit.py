@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from flaskmail.accounts.audit import Entry
-from flaskmail.config.listing import is_secret
+from flaskmail.config.changing import located
+from flaskmail.config.listing import declaration_of, is_secret
 from flaskmail.errors import RequestError, StoreError
 from flaskmail.management.operation import Call, Listing, Operation, Paged, Resource
 from flaskmail.management.refusals import invalid
@@ -32,25 +33,38 @@ def _without_secrets(value: Any) -> Any:
         # {"action": "set", "field": "secrets", "value": …} names in one member what is in another.
         named = value.get("field", value.get("type"))
         hidden = {"value"} if isinstance(named, str) and _SECRET.search(named) else set()
-        if isinstance(value.get("prefix"), str) and _SECRET.search(value["prefix"]):
-            # The keys of these values are behind the prefix.
-            hidden.add("values")
+        if str(named).lower() == "insert" and isinstance(value.get("values"), list):
+            prefix = (value.get("prefix") or "").rstrip(".")
+            value = value | {"values": [_setting(prefix, pair) for pair in value["values"]]}
         return {
-            name: "(secret)" if (name in hidden or _SECRET.search(name)) and one is not None else _without_secrets(one)
+            # Where an empty one was sent there is no secret.
+            name: "(secret)"
+            if (name in hidden or _SECRET.search(name)) and one not in _NOTHING
+            else _without_secrets(one)
             for name, one in value.items()
         }
     if isinstance(value, (list, tuple)):
-        if len(value) == 2 and isinstance(value[0], str) and _names_secret(*value):
-            # A setting and its value.
-            return [value[0], "(secret)"]
         return [_without_secrets(one) for one in value]
     if isinstance(value, str) and len(value) > LONGEST:
         return value[:LONGEST] + "…"
     return value
 
 
-def _names_secret(key: str, value: Any) -> bool:
-    return bool(_SECRET.search(key)) or (isinstance(value, str) and is_secret(key, value))
+_NOTHING: tuple[Any, ...] = (None, [], "")
+
+
+def _setting(prefix: str, pair: Any) -> Any:
+    """A setting and its value, which is shown where the key is one whose values are no secrets: one that nobody knows may be that
+    of a secret, misspelt."""
+    key, value = pair
+    whole = f"{prefix}.{key}" if prefix else key
+    declared = declaration_of(located(whole)[0])
+    if declared is None:
+        known = whole.startswith(("lookup.", "plugins.")) and not _SECRET.search(whole)
+        known = known and not (isinstance(value, str) and is_secret(whole, value))
+    else:
+        known = not declared.secret
+    return [key, _without_secrets(value) if known else "(secret)"]
 
 
 @contextmanager
