@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import apsw
 
@@ -16,7 +17,7 @@ from flaskmail.values.hostnames import to_ascii
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """name: in lower case; created: a UTCDate (RFC 8620 section 1.4); accounts: how many it has."""
+    """name: in lower case; created: a UTCDate (RFC 8620 section 1.4); accounts: how many people have one there."""
 
     name: str
     description: str
@@ -46,7 +47,12 @@ def add_domain(execute: Callable[..., list[Row]], name: str, description: str = 
     return bool(made)
 
 
-_ALL = "SELECT name, description, created, (SELECT count(*) FROM principal WHERE domain=domain.name) FROM domain"
+_ALL = (
+    "SELECT name, description, created,"
+    " (SELECT count(*) FROM principal WHERE domain=domain.name AND type='individual') FROM domain"
+)
+_HELD = "SELECT type, count(*) FROM principal WHERE domain=? GROUP BY type ORDER BY type='individual' DESC, type"
+_CALLED = MappingProxyType({"individual": "account", "list": "mailing list", "apiKey": "API key"})
 _MATCHING = " WHERE (instr(name, ?1) OR instr(folded(description), ?1) OR ?1='') AND (?2 IS NULL OR name=?2)"
 _COUNT = "SELECT count(*) FROM domain" + _MATCHING  # noqa: S608
 
@@ -109,7 +115,7 @@ class Domains:
         return self.get(domain.name)
 
     def delete(self, name: str) -> Domain:
-        """Removes the domain with its DKIM keys. Raises BadName or UnknownName, or InUse while it has accounts."""
+        """Removes the domain with its DKIM keys. Raises BadName or UnknownName, or InUse while something belongs to it."""
         return self.delete_all([name])[0]
 
     def delete_all(self, names: Iterable[str]) -> list[Domain]:
@@ -120,10 +126,8 @@ class Domains:
                 try:
                     execute("DELETE FROM domain WHERE name=?", (domain.name,))
                 except apsw.ConstraintError:
-                    held = (
-                        f"{domain.accounts} account{'s' * (domain.accounts != 1)}"
-                        if domain.accounts
-                        else "addresses of other domains' accounts"
-                    )
+                    counts = ((_CALLED.get(type, type), count) for type, count in execute(_HELD, (domain.name,)))
+                    held = ", ".join(f"{count} {called}{'s' * (count != 1)}" for called, count in counts)
+                    held = held or "addresses of other domains' accounts"
                     raise InUse(f"the domain {domain.name!r} still has {held}: delete them first") from None
         return domains

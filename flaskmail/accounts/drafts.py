@@ -171,10 +171,10 @@ def checked(draft: Draft) -> tuple[Draft, str | None]:
         dataclasses.replace(
             draft,
             name=name,
-            description=_text("description", draft.description),
+            description=line_of("description", draft.description),
             # The name is an address already; to say it again does no harm.
             emails=tuple(email for email in emails if email != name),
-            urls=_unique(_text("urls", url) for url in draft.urls),
+            urls=_unique(line_of("urls", url) for url in draft.urls),
             member_of=_unique(_reference(text) for text in draft.member_of),
             lists=_unique(_reference(text) for text in draft.lists),
             members=_unique(_reference(text) for text in draft.members),
@@ -275,7 +275,8 @@ def _of(field: str, read: Callable[[str], Any], text: str) -> Any:
         raise BadField(field, str(error)) from None
 
 
-def _text(field: str, text: str) -> str:
+def line_of(field: str, text: str) -> str:
+    """The text. Raises BadField when it is longer than a description may be, or no single line."""
     if len(text) > LONGEST:
         raise BadField(field, f"at most {LONGEST} characters are possible")
     if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) == 127 for c in text):

@@ -15,11 +15,9 @@ from flaskmail.management.dns import DnsRecord, shown
 from flaskmail.management.domains import DomainName, found, written
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import exists, invalid
+from flaskmail.management.shapes import LABEL
 
 resource = Resource("dkim", "The keys with which domains sign their mail (DKIM). No answer has a private key.")
-
-
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 class KeyInfo(Struct, rename="camel"):
@@ -50,7 +48,7 @@ class NewDkimKey(Members):
     # Told here; that they fit is checked where people are given a sentence.
     id: Annotated[str, Meta(extra_json_schema={"pattern": f"^{ID}$"})] | None = None
     selector: (
-        Annotated[str, Meta(min_length=1, max_length=240, extra_json_schema={"pattern": rf"^{_LABEL}(?:\.{_LABEL})*$"})]
+        Annotated[str, Meta(min_length=1, max_length=240, extra_json_schema={"pattern": rf"^{LABEL}(?:\.{LABEL})*$"})]
         | None
     ) = None
 

@@ -8,18 +8,17 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from flaskmail.accounts.domains import Domain
+from flaskmail.accounts.drafts import line_of
 from flaskmail.accounts.faults import BadName, NameTaken
 from flaskmail.accounts.names import domain_name
 from flaskmail.errors import RequestError
 from flaskmail.management.operation import Call, Listing, Members, Paged, Resource
 from flaskmail.management.refusals import exists, invalid, not_found
+from flaskmail.management.shapes import LABEL, Text
 
 resource = Resource("domains", "The mail domains that the server knows.")
 
-Text = Annotated[str, Meta(max_length=1000)]
-
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_NAME = rf"^(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}$"
+_NAME = rf"^(?:{LABEL}\.)*(?![0-9]+$){LABEL}$"
 DomainName = Annotated[
     str,
     Meta(
@@ -133,6 +132,7 @@ def create_named(call: Call, name: str) -> None:
 def _create(call: Call, name: str, description: str) -> DomainInfo:
     # Only who reaches every domain may learn that one exists already.
     call.require("all-domains")
+    description = line_of("description", description)
     try:
         return _info(call.server.directory.domains.create(name, description))
     except NameTaken:
@@ -156,7 +156,8 @@ def domain(call: Call, name: str) -> DomainInfo:
 )
 def update(call: Call, name: str, body: ChangedDomain) -> DomainInfo:
     """Change what is said about a domain."""
-    return _info(call.server.directory.domains.update(found(call, name).name, description=body.description))
+    known, description = found(call, name), line_of("description", body.description)
+    return _info(call.server.directory.domains.update(known.name, description=description))
 
 
 @resource.operation(
@@ -164,8 +165,8 @@ def update(call: Call, name: str, body: ChangedDomain) -> DomainInfo:
     "/domain/{name}",
     "domain.delete",
     permissions=("domain-delete",),
-    refuses={409: "The domain still has accounts."},
+    refuses={409: "The domain still has accounts, groups, lists, roles or API keys."},
 )
 def delete(call: Call, name: str) -> None:
-    """Delete a domain with its DKIM keys; it must have no accounts any more."""
+    """Delete a domain with its DKIM keys; it must have no accounts, groups, lists, roles and API keys any more."""
     call.server.directory.domains.delete(found(call, name).name)

@@ -71,6 +71,10 @@ def test_what_is_wrong_with_a_domain_is_named(admin, made, domains):
     refused(admin("POST", "/domain", {}), 400, error="fieldMissing", field="name")
     refused(admin("POST", "/domain", {"name": "x.example", "disabled": True}), 400, member="disabled")
     refused(admin("PATCH", "/domain/example.org", {"name": "x.example"}), 400, member="name")
+    for given in ("two\nlines", "\x1b[31m"):
+        refused(admin("PATCH", "/domain/example.org", {"description": given}), 400, member="description")
+        for path, kind in (("/domain", {}), ("/principal", {"type": "domain"})):
+            refused(admin("POST", path, {"name": "x.example", "description": given} | kind), 400, member="description")
     refused(admin("DELETE", "/domain/exampel.org"), 404)
     made.account("alice@example.org")
     assert "1 account" in refused(admin("DELETE", "/domain/example.org"), 409)["detail"]

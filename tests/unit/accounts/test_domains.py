@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from flaskmail.accounts.authorization import LOCAL, access
 from flaskmail.accounts.directory import Directory
+from flaskmail.accounts.drafts import Draft
 from flaskmail.accounts.faults import BadName, InUse, NameTaken, UnknownName
+from flaskmail.accounts.permissions import PERMISSIONS
 
 from .conftest import add
 
@@ -73,6 +76,22 @@ def test_a_domain_in_use_stays(directory, domains):
     domains.delete("example.org")
     with pytest.raises(UnknownName):
         domains.get("example.org")
+
+
+def test_what_keeps_a_domain_is_named(directory, domains):
+    local = access(LOCAL, frozenset(PERMISSIONS))
+    for number, type in enumerate(("group", "list", "role", "role", "apiKey")):
+        plain = type in ("role", "apiKey")
+        draft = Draft(
+            type, f"x{number}" if plain else f"x{number}@example.org", domain="example.org" if plain else None
+        )
+        directory.entries.create(f"a{number}", draft, "", local)
+    assert domains.get("example.org").accounts == 0
+    with pytest.raises(InUse, match="still has 1 API key, 1 group, 1 mailing list, 2 roles: delete them first"):
+        domains.delete("example.org")
+    for number in range(5):
+        directory.entries.delete(f"a{number}", local)
+    domains.delete("example.org")
 
 
 def test_a_domain_is_made_once(domains):
