@@ -44,7 +44,7 @@ class JobQuery(Paged, kw_only=True):
     """Which jobs."""
 
     kind: Annotated[str, msgspec.Meta(max_length=50, description="verify, backup, reindex or purge.")] = ""
-    state: Annotated[str, msgspec.Meta(max_length=50, description="Only those in this state.")] = ""
+    state: Annotated[State, msgspec.Meta(description="Only those in this state.")] | None = None
 
 
 def _date(seconds: float) -> str:
@@ -97,7 +97,7 @@ def jobs(call: Call, query: JobQuery) -> Listing[JobInfo]:
     return query.of(
         described(job)
         for job in call.server.jobs.all()
-        if _seen(call, job) and query.kind in ("", job.kind) and query.state in ("", job.state)
+        if _seen(call, job) and query.kind in ("", job.kind) and query.state in (None, job.state)
     )
 
 

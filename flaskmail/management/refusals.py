@@ -122,6 +122,19 @@ _OTHER = re.compile(r"Expected (.*?)(?:, got (.*))?$", re.DOTALL)
 _VALUE = re.compile(r"Invalid (?:enum )?value '(.*)'$", re.DOTALL)
 
 
+_TYPES = re.compile(r"`([^`]*)`")
+_JSON = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
+
+
+def _in_json(told: str) -> str:
+    """A sentence that begins with names of Python's types, with those of JSON."""
+    types = _TYPES.match(told)
+    if types is None:
+        return told
+    names = [_JSON.get(name, name.replace("NoneType", "null")) for name in types[1].split(" | ")]
+    return " or ".join(names) + told[types.end() :]
+
+
 def of_validation(message: str, kind: Any, value: Any, what: str = "") -> RequestError:
     """The refusal for a msgspec.ValidationError. kind: the declared type; value: what was to be one; what: how that is called
     when it is wrong itself."""
@@ -142,5 +155,5 @@ def of_validation(message: str, kind: Any, value: Any, what: str = "") -> Reques
         return missing(f"{where}.{lost[1]}" if where else lost[1])
     other = _OTHER.match(told)
     if other is not None:
-        return invalid(where or what, f"{other[1]} is wanted", other[2] or "")
+        return invalid(where or what, f"{_in_json(other[1])} is wanted", _in_json(other[2] or ""))
     return invalid(where or what, told[:1].lower() + told[1:])

@@ -180,7 +180,13 @@ def test_bodies_that_are_wrong(body: bytes, member: str | None, kind: str) -> No
         (list[Step], [{"action": "set", "field": "emial"}], "[0].field", "emails", "emails"),
         (list[Step], [{"action": "add", "field": "quota", "value": 1}], "[0].action", "set is wanted", None),
         (list[Step], [{"action": "additem", "field": "urls"}], "[0].action", "addItem, removeItem, set", "addItem"),
-        (list[Step], [{"action": "set", "field": "quota", "value": "1"}], "[0].value", "`int | null` is wanted", None),
+        (
+            list[Step],
+            [{"action": "set", "field": "quota", "value": "1"}],
+            "[0].value",
+            "integer or null is wanted",
+            None,
+        ),
         (
             PrincipalQuery,
             {"types": ["list", "groups"]},
@@ -367,7 +373,42 @@ def test_secrets_never_get_into_the_log(made: MadeServer) -> None:
         {"action": "set", "field": "secrets", "value": "canary"},
         {"type": "setPassword", "password": "canary"},
         {"type": "insert", "prefix": "some.secret", "values": [["", "canary"]]},
+        {"type": "insert", "prefix": None, "values": [["metrics.prometheus.auth.secrte", "canary"]]},
+        {
+            "type": "Insert",
+            "values": [["metrics.prometheus", {"auth": {"secret": "canary"}}], ["plugins.a.api-key", 1]],
+        },
         {"secrets": ["canary"], "otpUrl": "canary", "nested": [{"apiKey": "canary"}]},
     ]
     assert "canary" not in json.dumps(shown(body))
+    told = [
+        {"type": "insert", "prefix": "account", "values": [["quota", "5 GB"]]},
+        {"type": "insert", "values": [["authentication.password.min-length", 12], ["lookup.a.b", "c"]]},
+        # Nobody gave one.
+        {"type": "individual", "secrets": []},
+    ]
+    assert shown(told) == told
     assert shown(msgspec.convert({"potName": "a"}, Pot)) == {"potName": "a", "size": 1}
+
+
+def test_what_is_asked_of_the_policy(admin: Any) -> None:
+    def explained(**body: Any) -> Any:
+        return admin("POST", "/policy/explain", body)
+
+    for url, host in (
+        ("http://mail.example.org:18641/jmap/session?x=1", "mail.example.org:18641"),
+        ("http://[2001:db8::1]:65535", "[2001:db8::1]:65535"),
+        ("https://a.example", "a.example"),
+    ):
+        assert ["Host", host] in explained(url=url).data["request"]["headers"], url
+    for body, member in (
+        ({"url": "http://a.example:65536/"}, "url"),
+        ({"url": "http://alice@a.example/"}, "url"),
+        ({"url": "/a b"}, "url"),
+        ({"url": "/a\n"}, "url"),
+        ({"url": "/", "headers": ["X-A: b", "X-C: d\r\nX-E: f"]}, "headers[1]"),
+    ):
+        refused = explained(**body)
+        assert (refused.status, refused.json["member"]) == (400, member), body
+        # For people: no pattern.
+        assert "[" not in refused.json["expected"]

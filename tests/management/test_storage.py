@@ -193,6 +193,7 @@ def test_one_job_of_a_kind_at_once(admin: Manager, keeper: Manager, made: MadeSe
     listed = admin("GET", "/jobs").data
     assert [job["kind"] for job in listed["items"]] == ["purge", "verify"]
     assert admin("GET", "/jobs", kind="verify", state="running").data["total"] == 1
+    assert admin("GET", "/jobs", state="runing").json["member"] == "state"
     assert admin("GET", "/jobs", limit=1, page=2).data["items"][0]["id"] == first.id
     go.append(True)
     for _ in range(1500):
