@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from guarding import work_time
+from guarding import within
 
 from flaskmail.accounts import authentication
 from flaskmail.accounts.directory import Directory
@@ -280,10 +280,12 @@ def test_a_password_of_older_cost_is_hashed_anew(open_directory: Callable[[], Di
 def test_a_remembered_credential_costs_microseconds(directory: Directory, alice: Principal) -> None:
     header = basic(alice.name)
     directory.authenticator.authenticate(header, HOME)
-    started = work_time()
-    for _ in range(2000):
-        directory.authenticator.authenticate(header, HOME)
-    assert (work_time() - started) / 2000 < 5 * 10e-6
+
+    def ask() -> None:
+        for _ in range(2000):
+            directory.authenticator.authenticate(header, HOME)
+
+    within(2000 * 5 * 10e-6, ask)
 
 
 def test_what_one_client_proved_lets_no_other_guess(directory: Directory, alice: Principal) -> None:

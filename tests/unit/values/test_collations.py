@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from guarding import work_time
+from guarding import within
 
 from flaskmail.values.collations import COLLATIONS, DEFAULT, key
 
@@ -90,6 +90,4 @@ def test_unicode_casemap_orders_people_s_names() -> None:
 @pytest.mark.parametrize("text", ["9" * 1_000_000, "é" * 1_000_000, "\u0301" * 1_000_000, "0" * 1_000_000 + "x"])
 @pytest.mark.parametrize("name", list(COLLATIONS))
 def test_long_text_costs_little(name: str, text: str) -> None:
-    began = work_time()
-    key(name)(text)
-    assert work_time() - began < 2
+    within(2, lambda: key(name)(text))

@@ -8,7 +8,7 @@ from email.message import Message as StdlibMessage
 from typing import Any
 
 import pytest
-from guarding import work_time
+from guarding import within
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -324,9 +324,10 @@ def test_lines_with_encoded_words_are_short(value: str) -> None:
 
 
 def test_large_content_is_cheap() -> None:
-    start = work_time()
-    build.encode(bytes(range(256)) * 40_000, "application/pdf", text=False)
-    build.encode(("zwölf Boxkämpfer\r\n" * 200_000).encode(), "text/plain", text=True)
-    build.field_line("Subject", build.text("ä b " * 50_000))
-    build.field_line("To", build.addresses([{"name": "Ä", "email": "a@b.example"}] * 20_000))
-    assert work_time() - start < 10
+    def build_it() -> None:
+        build.encode(bytes(range(256)) * 40_000, "application/pdf", text=False)
+        build.encode(("zwölf Boxkämpfer\r\n" * 200_000).encode(), "text/plain", text=True)
+        build.field_line("Subject", build.text("ä b " * 50_000))
+        build.field_line("To", build.addresses([{"name": "Ä", "email": "a@b.example"}] * 20_000))
+
+    within(10, build_it)
