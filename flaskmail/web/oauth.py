@@ -29,6 +29,7 @@ from flaskmail.web.admission import (
     who,
 )
 from flaskmail.web.mounting import prefix_of
+from flaskmail.web.publishing import publish, published
 
 log = logging.getLogger("flaskmail.oauth")
 
@@ -109,14 +110,12 @@ def oauth_blueprint(server: Server, *, self_reliant: bool = True) -> Blueprint:
         # RFC 7591 section 3.2.1.
         return secret(endpoints.register(body, issuer(), may), 201)
 
-    @blueprint.get(paths.JWKS, **plain)
     def keys() -> Response:
-        spend_unproven(request.environ)
-        body = msgspec.json.encode(endpoints.keys())
         # RFC 7517 section 8.5.1 has a type of its own, which some clients do not know.
-        headers = {"Cache-Control": f"public, max-age={KEYS_SECONDS}", "X-Content-Type-Options": "nosniff"}
-        return Response(body, 200, headers, content_type=JSON)
+        return published(msgspec.json.encode(endpoints.keys()), JSON, seconds=KEYS_SECONDS)
 
+    # Clients come from the metadata to the keys: both are for everybody.
+    publish(blueprint, paths.JWKS, keys)
     return blueprint
 
 

@@ -25,6 +25,7 @@ PUBLISHED = [
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-protected-resource",
+    "/auth/jwks.json",
 ]
 SETTINGS = {
     "closed": "",

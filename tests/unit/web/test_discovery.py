@@ -52,7 +52,7 @@ OAUTH = (
 )
 TEXTS = ("/.well-known/security.txt", "/.well-known/mta-sts.txt", "/robots.txt")
 XML = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
-PUBLISHED = (*OAUTH, *TEXTS, *XML)
+PUBLISHED = (*OAUTH, *TEXTS, *XML, "/auth/jwks.json")
 
 
 @pytest.fixture
