@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, request
 
 from flaskmail.config import Settings
+from flaskmail.decisions.client import Client
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import leave
 from flaskmail.policy.plan import check, check_for, of_settings
@@ -60,13 +61,17 @@ def create_app(settings: Settings | None = None, *, server: Server | None = None
     server.follow_settings(policy.renew, lambda new: check_for(server, new), instead=check)
     if policy.policy.url.constant is not None:
         app.extensions["flaskmail.url"] = policy.policy.url.constant
-    if first_start:
+    in_gunicorn = "gunicorn.arbiter" in sys.modules
+    if first_start and in_gunicorn:
         hooks.add(_announce_at_first_request(app))
     app.extensions["flaskmail.front"] = front = Front(app, api, {*hooks, leave})
     app.wsgi_app = front  # type: ignore[method-assign]
     policy.init_app(app)
     counted = counting(Admitting(app.wsgi_app, server), server)
     app.wsgi_app = _refreshing(counted, server)  # type: ignore[method-assign]
+    if first_start and not in_gunicorn:
+        announce(app, [])
+        server.close()
     return app
 
 
@@ -93,10 +98,6 @@ def _announce_at_first_request(app: Flask) -> Callable[..., Any]:
             announce(app, [("127.0.0.1", int(port))] if port.isdigit() else [], request.environ["wsgi.url_scheme"])
 
     app.before_request(begin)
-    if "gunicorn.arbiter" not in sys.modules:
-        announced = True
-        announce(app, [])
-        app.extensions["flaskmail"].close()
     return begin
 
 
@@ -114,7 +115,9 @@ def announce(app: Flask, addresses: Sequence[Address], scheme: str | None = None
     listener = next(iter(settings.server.listeners().values()))
     scheme = scheme or ("https" if listener.tls.certificate else "http")
     address = addresses[0] if addresses else bound(listener.bind[0])
-    sys.stderr.write(greeting(address, scheme, app.extensions.get("flaskmail.url"), password))
+    plan = app.extensions["flaskmail.policy"].policy
+    there = plan.url.secure({}, Client(None, "https")) if scheme == "http" and plan.redirects else None
+    sys.stderr.write(greeting(address, scheme, app.extensions.get("flaskmail.url"), password, there))
     sys.stderr.flush()
 
 
@@ -126,10 +129,13 @@ def bound(listener: str) -> Address:
     return host.strip("[]"), int(port)
 
 
-def greeting(address: Address, scheme: str, url: str | None, password: str) -> str:
-    """What the first start prints. address: of a listening socket; url: the configured base URL, or None."""
+def greeting(address: Address, scheme: str, url: str | None, password: str, there: str | None = None) -> str:
+    """What the first start prints. address: of a listening socket; url: the configured base URL, or None; there: the base URL
+    that takes passwords when the socket refuses them, as it does where plain HTTP is redirected."""
     arguments = ["curl", "-u", f"admin:{password}"]
-    if isinstance(address, str):
+    if there is not None:
+        local = there
+    elif isinstance(address, str):
         local = f"{scheme}://localhost"
         arguments += ["--unix-socket", address]
     else:
@@ -137,7 +143,7 @@ def greeting(address: Address, scheme: str, url: str | None, password: str) -> s
         if host in ("", "0.0.0.0", "::", "127.0.0.1", "::1"):
             host = "localhost"
         local = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    if scheme == "https":
+    if scheme == "https" and there is None:
         # The certificate names the public host, not this machine's address for itself.
         arguments.append("--insecure")
     line = shlex.join([*arguments, f"{local}/.well-known/jmap"])

@@ -7,7 +7,8 @@ import pytest
 
 from flaskmail.app import announce, bound, create_app, greeting
 from flaskmail.config import Settings
-from flaskmail.config.settings import Storage
+from flaskmail.config.settings import Server as ServerSettings
+from flaskmail.config.settings import ServerHttp, Storage
 from flaskmail.server import Server
 
 
@@ -38,6 +39,25 @@ def test_the_greeting_names_the_configured_url() -> None:
     text = greeting(("127.0.0.1", 8080), "http", "https://mail.example.org", "x")
     assert "session:   https://mail.example.org/.well-known/jmap" in text
     assert curl(text)[-1] == "http://localhost:8080/.well-known/jmap"
+
+
+@pytest.mark.parametrize(
+    ("url", "where"), [(None, "https://localhost"), ("https://mail.example.org/in", "https://mail.example.org/in")]
+)
+def test_nobody_is_told_to_send_the_password_where_it_is_refused(
+    url: str | None, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    http = ServerHttp(url=url, hsts=True, use_x_forwarded=True)
+    settings = Settings(server=ServerSettings(http=http), storage=Storage(path=tmp_path / "data"))
+    app = create_app(settings)
+    said = capsys.readouterr().err
+    assert f"session:   {where}/.well-known/jmap" in said
+    line = curl(said)
+    assert (line[1], line[3:]) == ("-u", [f"{where}/.well-known/jmap"])
+    password = line[2].partition(":")[2]
+    asked = app.test_client().get("/.well-known/jmap", auth=("admin", password))
+    assert asked.status_code == 403
+    app.extensions["flaskmail"].close()
 
 
 def test_listeners_of_the_settings() -> None:
