@@ -82,6 +82,13 @@ def load(
         reader.origins["storage.path"] = DATA_VARIABLE
     else:
         reader.values.setdefault("storage.path", here / Settings().storage.path)
+    try:
+        str(reader.values["storage.path"]).encode()
+    except UnicodeEncodeError:
+        # SQLite opens no other.
+        found = ascii(str(reader.values["storage.path"]))
+        whose = reader.origins.get("storage.path", "settings")
+        reader.problems.append(Problem(whose, "storage.path", found, "a folder whose path is text in UTF-8"))
     if callable(stored):
         # Where the data lies is not known when that is what the file says wrong.
         lost = any(problem.key.startswith("storage") for problem in reader.problems)

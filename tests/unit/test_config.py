@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaskmail import config
+from flaskmail.accounts.storedsettings import read_texts
 from flaskmail.cli import main
 from flaskmail.config import Rate, Settings, declarations, diff, documents, kinds, load, merge
 from flaskmail.errors import ConfigError, Problem
@@ -75,6 +77,16 @@ class TestFinding:
         settings = load(write('[storage]\npath = "mail"\n'), {"FLASKMAIL_DATA": "there"})
         assert settings.storage.path == Path.cwd() / "there"
         assert settings.origin("storage.path") == "FLASKMAIL_DATA"
+
+    def test_a_data_folder_that_sqlite_cannot_open_is_a_problem(self, tmp_path, monkeypatch):
+        folder = tmp_path / os.fsdecode(b"b\xfcro")
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        with pytest.raises(ConfigError, match=r"storage\.path: found '.*b\\udcfcro/data', expected .* UTF-8"):
+            load(environ={}, stored=read_texts)
+        with pytest.raises(ConfigError, match=r"FLASKMAIL_DATA: storage\.path"):
+            load(environ={"FLASKMAIL_DATA": str(folder)})
+        assert load(environ={"FLASKMAIL_DATA": "/srv/bücher"}).storage.path == Path("/srv/bücher")
 
     def test_relative_paths_start_from_the_folder_of_the_file(self, write):
         path = write('[storage]\npath = "mail"\n[server]\naccess-log = "a.log"\n[plugins]\npaths = ["p", "/q"]')
