@@ -14,7 +14,7 @@ from flaskmail.web.pages.recording import AUTH, ENDED, recorded
 from flaskmail.web.pages.visits import go, visit
 
 _NOTICES = {
-    "password": "Your password was changed. All other sessions were ended.",
+    "password": "Your password was changed. All other sessions were ended, and applications have to ask for access again.",
     "second-factor": "The second factor was removed. The password alone signs you in again.",
     "session": "The session was ended.",
     "sessions": "All other sessions were ended.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
@@ -16,7 +16,7 @@ from flaskmail.oauth.authorization import AuthorizationRequest, RedirectError, R
 from flaskmail.server import Server
 from flaskmail.web.pages.frame import error_page, page
 from flaskmail.web.pages.recording import MADE, recorded
-from flaskmail.web.pages.visits import Elsewhere, Visit, go, lead, leave_for, read_form, visit
+from flaskmail.web.pages.visits import Elsewhere, Visit, go, lead, leave_for, read_form, sign_in_path, visit
 
 PATH = "/authorize"
 LONGEST_QUERY = 3500
@@ -56,7 +56,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             if now.principal is None and not found.silent:
                 # RFC 9700 section 4.11.2: MUST always authenticate the user first. Whoever has registered a client could
                 # else lend our name to any address, by a request that is wrong.
-                raise Elsewhere(f"/login?next={quote(f'{PATH}?{query.decode()}', safe='/')}")
+                raise Elsewhere(sign_in_path(f"{PATH}?{query.decode()}"))
             return leave_for(found.url)
         return found
 
@@ -84,10 +84,8 @@ def add(blueprint: Blueprint, server: Server) -> None:
         )
 
     def _login(now: Visit, asked: AuthorizationRequest, since: int) -> Elsewhere:
-        target = f"{PATH}/{since}?{asked.query}"
-        again = "again=1&" if now.principal is not None else ""
-        hint = "" if not asked.login_hint else f"hint={quote(asked.login_hint, safe='')}&"
-        return Elsewhere(f"/login?{again}{hint}next={quote(target, safe='/')}")
+        again = now.principal is not None
+        return Elsewhere(sign_in_path(f"{PATH}/{since}?{asked.query}", again=again, hint=asked.login_hint))
 
     def _approve(now: Visit, asked: AuthorizationRequest) -> str:
         session = now.signed_in()

@@ -40,6 +40,7 @@ _TITLES = {
     403: "This cannot be done",
     404: "There is nothing here",
     413: "That is too large",
+    414: "That is too long",
     429: "Too many tries",
     500: "Something went wrong",
     503: "Not possible right now",

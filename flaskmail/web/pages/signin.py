@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from flask import Blueprint, Response, request
 
 from flaskmail.accounts.principals import Secret
@@ -14,7 +12,7 @@ from flaskmail.errors import RequestError
 from flaskmail.server import Server
 from flaskmail.web.pages.authorize import leads_to
 from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
-from flaskmail.web.pages.visits import Visit, go, lead, visit
+from flaskmail.web.pages.visits import Visit, go, lead, sign_in_path, visit
 
 WRONG = "The user name or the password is wrong, or the account is closed."
 _NOTICES = {"signed-out": "You are signed out.", "password": "Your password was changed. Sign in with the new one."}
@@ -98,7 +96,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
     def _let_in(now: Visit, secret: Secret, target: str) -> Response:
         if server.directory.second_factors.has_second_factor(secret.principal.id):
             now.begin(secret, (PASSWORD,), pending=True)
-            return go(f"/login?next={quote(target, safe='/')}")
+            return go(sign_in_path(target))
         now.begin(secret, (PASSWORD,))
         return go(target)
 
@@ -111,7 +109,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         target = _next(form.get("next"))
         session = now.session
         if session is None or not session.pending:
-            return go(f"/login?next={quote(target, safe='/')}")
+            return go(sign_in_path(target))
         principal = session.principal
         secret = server.directory.principals.secret_of(principal.id)
         try:
@@ -133,4 +131,4 @@ def add(blueprint: Blueprint, server: Server) -> None:
         now = visit()
         target = local_path(now.form().get("next"))
         now.end()
-        return go("/login?done=signed-out" if target is None else f"/login?next={quote(target, safe='/')}")
+        return go("/login?done=signed-out" if target is None else sign_in_path(target))

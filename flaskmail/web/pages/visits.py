@@ -16,7 +16,7 @@ from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.principals import Principal, Secret
 from flaskmail.accounts.websessions import WebSession, new_value
 from flaskmail.config.signingin import BrowserSession
-from flaskmail.decisions.pages import cross_site, form_token
+from flaskmail.decisions.pages import LONGEST_PATH, cross_site, form_token
 from flaskmail.errors import FlaskmailError, RequestError
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY
@@ -99,7 +99,7 @@ class Visit:
     def signed_in(self) -> WebSession:
         """The session in which somebody is signed in. Else the browser is sent to sign in, and comes back."""
         if self.session is None or self.session.pending:
-            raise Elsewhere(f"/login?next={quote(here(), safe='/')}")
+            raise Elsewhere(sign_in_path(here()))
         return self.session
 
     @property
@@ -119,7 +119,7 @@ class Visit:
         """The same, for whoever signed in a short while ago only: others do it again, and come back to the path ``at``."""
         session = self.managing()
         if time.time() - session.authenticated > self.limits.confirm_after:
-            raise Elsewhere(f"/login?again=1&next={quote(at, safe='/')}")
+            raise Elsewhere(sign_in_path(at, again=True))
         return session
 
     def check(self, name: str, password: str) -> Secret | None:
@@ -224,6 +224,20 @@ def here() -> str:
     """The path and query of the request, to come back to."""
     query = request.query_string.decode("ascii", "replace")
     return request.path + (f"?{query}" if query else "")
+
+
+def sign_in_path(target: str, *, again: bool = False, hint: str = "") -> str:
+    """The path of the page for signing in, which leads on to the path ``target``. again: also for whoever is signed in; hint: of
+    the user name. Raises RequestError 414 for a target with which it would be longer than an address may be here."""
+    first = ("again=1&" if again else "") + (f"hint={quote(hint, safe='')}&" if hint else "")
+    path = f"/login?{first}next={quote(target, safe='/')}"
+    now = visit()
+    line = f"GET {now.prefix}{path} HTTP/1.1"
+    if len(line) > now.server.settings.server.limit_request_line or len(target) > LONGEST_PATH:
+        raise RequestError(
+            414, "This address is too long to come back to after signing in. Sign in first, then open it again."
+        )
+    return path
 
 
 def visit() -> Visit:

@@ -208,6 +208,27 @@ class TestAuthorize:
         stranger.get(asking(prompt="none", scope="nothing"))
         assert answer(stranger)["error"] == "invalid_scope"
 
+    @pytest.mark.parametrize("wrong", [{}, {"response_type": "token"}], ids=["right", "wrong"])
+    def test_what_is_too_long_to_come_back_to_is_said_at_once(
+        self, made: MadeServer, asking: Callable[..., str], wrong: dict[str, str]
+    ) -> None:
+        """Not by an address that the server itself refuses to read."""
+        most = made.server.settings.server.limit_request_line - len("GET  HTTP/1.1")
+        led = 0
+        for length in (500, 700, 800, 900, 1000):
+            path = asking(state="%" * length, **wrong)
+            assert len(path) <= most
+            person = Person(made.app.test_client())
+            if person.get(path).status_code == 303:
+                assert len(person.page.headers["Location"]) <= most
+                led = length
+            else:
+                assert person.page.status_code == 414
+                assert "Sign in first" in person.page.text
+                person.sign_in(ALICE)
+                assert person.get(path).status_code == (303 if wrong else 200)
+        assert 500 <= led < 1000
+
     def test_prompt_none_asks_nobody(self, made: MadeServer, alice: Person, asking: Callable[..., str]) -> None:
         alice.get(asking(prompt="none"))
         assert answer(alice)["error"] == "consent_required"

@@ -14,8 +14,10 @@ from flask import Blueprint
 from visiting import Person, forms
 
 from flaskmail import sockets
+from flaskmail.accounts.oauthtokens import Approval
 from flaskmail.accounts.totp import code_at
 from flaskmail.hookspecs import hookimpl
+from flaskmail.oauth.clients import Client
 from flaskmail.testing import PASSWORD, MadeServer, basic, make_server
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
@@ -420,10 +422,20 @@ class TestAccount:
         other = visitor()
         other.sign_in(ALICE)
         before = alice.cookie
-        alice.get("/account/password")
+        directory = made.server.directory
+        principal = directory.principals.get(ALICE)
+        client, _ = directory.oauth_clients.add(Client("", "Webmail", ("https://app.example/cb",)))
+        approval = Approval(principal.id, client.id, ("openid",), int(time.time()), ("pwd",))
+        with directory._database.write() as execute:
+            directory.oauth_tokens.issue(execute, approval, client, made.server.settings.oauth.expiry)
+        _, kept = directory.tokens.create(principal, "Tablet", None, kind="app-password")
+        page = alice.get("/account/password").text
+        assert "applications have to ask for access again. App passwords stay as they are." in page
         assert alice.send("/account/password", old=PASSWORD, new=NEW, again=NEW).status_code == 303
         assert alice.cookie != before
         assert "Your password was changed" in alice.follow().text
+        assert directory.oauth_tokens.grants(principal.id) == []
+        assert made.send("GET", "/jmap/session", {"Authorization": basic(ALICE, kept)}, b"").status == 200
         assert other.get("/account").status_code == 303
         assert visitor().sign_in(ALICE, PASSWORD).status_code == 422
         assert visitor().sign_in(ALICE, NEW).status_code == 303
