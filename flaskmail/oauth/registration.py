@@ -107,10 +107,11 @@ def _check_values(said: Metadata, grants: Collection[str], responses: list[str],
     from authlib.oauth2.rfc7591 import ClientMetadataClaims
     from joserfc.errors import JoseError
 
-    claims = {name: value for name, value in msgspec.to_builtins(said).items() if value is not None}
     # Its idea of a redirect URI has a host, which a scheme of one's own has not; scopes that are unknown are left out, not
-    # refused.
-    claims = {name: value for name, value in claims.items() if name not in ("redirect_uris", "scope")}
+    # refused; links have to be https.
+    ours = ("redirect_uris", "scope", "client_uri", "policy_uri", "tos_uri")
+    said_members = msgspec.to_builtins(said).items()
+    claims = {name: value for name, value in said_members if value is not None and name not in ours}
     claims |= {"grant_types": list(grants), "response_types": responses}
     options = ClientMetadataClaims.get_claims_options(
         {
