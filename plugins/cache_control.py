@@ -16,6 +16,14 @@ from flaskmail.hookspecs import Leaving, PolicyFacts, hookimpl
 
 
 @hookimpl
+def startup(server: Any) -> None:
+    """Finds what could not be sent before a response lacks it."""
+    for path, value in server.settings.plugins.options.get("cache_control", {}).items():
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueError(f"plugins.cache_control: {path!r} has no text on one line")
+
+
+@hookimpl
 def response_headers(policy: PolicyFacts, request: Any, response: Leaving) -> list[tuple[str, str]]:
     """Cache-Control, where a path fits."""
     value = _longest(request.path, policy.options.get("cache_control", {}))

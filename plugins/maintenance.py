@@ -28,6 +28,8 @@ def startup(server: Any) -> None:
         raise ValueError(f"plugins.maintenance has no key {min(unknown)}")
     for network in options.get("allow", ()):
         ipaddress.ip_network(network)
+    if not isinstance(options.get("file", ""), str) or type(options.get("retry-after", 0)) is not int:
+        raise ValueError("plugins.maintenance: file is a path, retry-after a number of seconds")
 
 
 @hookimpl

@@ -24,6 +24,14 @@ ALWAYS: list[Header] = [
 ]
 
 
+@hookimpl
+def startup(server: Any) -> None:
+    """Finds a policy that could not be sent before a page lacks it."""
+    text = server.settings.plugins.options.get("security_headers", {}).get("policy", PAGES)
+    if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+        raise ValueError("plugins.security_headers.policy is no text on one line")
+
+
 @hookimpl(tryfirst=True)
 def refuse_request(request: Any) -> None:
     """Refuses nothing, but makes the nonce before a page is made."""

@@ -126,7 +126,7 @@ def test_maintenance_lets_some_in(tmp_path: Path) -> None:
     assert refuse(facts, path, Client("127.0.0.1", "http")) is None
 
 
-@pytest.mark.parametrize("table", ["fle = 'x'", "allow = ['everybody']"])
+@pytest.mark.parametrize("table", ["fle = 'x'", "allow = ['everybody']", "retry-after = 'soon'", "file = 5"])
 def test_maintenance_names_mistakes(table: str) -> None:
     with make_server(config=config("maintenance", table)) as made, pytest.raises(ConfigError, match="maintenance"):
         made.server.store  # noqa: B018 - opening is what fails
@@ -189,6 +189,15 @@ def test_cache_control() -> None:
         assert header(get(made, "/page"), "Cache-Control") is None
         session = made.account("alice@example.org").http("GET", "/jmap/session")
         assert header(session, "Cache-Control") == "no-cache, no-store, must-revalidate"
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("cache_control", "'/x' = 5"), ("cache_control", "'/x' = 'no-\u20ac'"), ("security_headers", 'policy = "a\\nb"')],
+)
+def test_what_could_not_be_sent_is_named(name: str, table: str) -> None:
+    with make_server(config=config(name, table)) as made, pytest.raises(ConfigError, match=name):
+        made.server.store  # noqa: B018 - opening is what fails
 
 
 # ---- security_headers
