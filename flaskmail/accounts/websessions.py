@@ -19,7 +19,8 @@ PENDING_SECONDS = 600
 """How long somebody whose password was right may take to give the second factor."""
 
 SEEN_EVERY = 60
-"""A session's last use is written down at most once in so many seconds: each write is a commit."""
+"""A session's last use is written down at most once in so many seconds, as each write is a commit; more often where a session
+that is idle is soon over."""
 
 MOST = 100
 """Sessions of one principal; whoever signs in once more ends the one that was idle longest."""
@@ -148,7 +149,7 @@ class WebSessions:
             (hashed(value),),
         )
         session = None if row is None else self._alive(row, limits)
-        if session is not None and self._clock() - session.seen >= SEEN_EVERY:
+        if session is not None and self._clock() - session.seen >= min(SEEN_EVERY, limits.idle_timeout // 10):
             with self._database.write() as execute:
                 execute("UPDATE websession SET seen=? WHERE id=?", (int(self._clock()), session.id))
         return session

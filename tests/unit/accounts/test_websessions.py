@@ -90,6 +90,17 @@ def test_it_ends_when_nobody_uses_it(
     assert sessions.all(alice, LIMITS) == []
 
 
+def test_one_that_is_soon_idle_goes_on_while_it_is_used(
+    sessions: WebSessions, directory: Directory, alice: Principal, clock: Clock
+) -> None:
+    value, limits = begin(sessions, directory, alice), BrowserSession(lifetime=3600, idle_timeout=60)
+    for _ in range(10):
+        clock.now += 50
+        assert sessions.holder(value, limits) is not None
+    clock.now += 60
+    assert sessions.holder(value, limits) is None
+
+
 def test_it_ends_however_much_it_is_used(
     sessions: WebSessions, directory: Directory, alice: Principal, clock: Clock
 ) -> None:
