@@ -28,6 +28,10 @@ def restore_account(
     if account is None:
         raise BackupError(f"there is no account {name!r} in the backup {source}")
     secret = _secret(source, {one.path: one for one in listed}, account.name)
+    present = directory.principals.secret_of(account.id)
+    if present is not None:
+        # Also under another name: the id is one account's.
+        raise BackupError(f"the account is there, as {present.principal.name!r}: delete it first")
     if directory.principals.secret(account.name) is not None:
         raise BackupError(f"there is an account {account.name!r} now: rename or delete it first")
     prefix = f"accounts/{account.id}/"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flaskmail.cli.common import Group, as_json, write_json, write_table
+from flaskmail.cli.domain import in_ascii
 from flaskmail.cli.manager import Operations, operations
 from flaskmail.cli.values import Expiry, written
-from flaskmail.cli.working import noted
+from flaskmail.cli.working import named_account, noted
 
 if TYPE_CHECKING:
     from flaskmail.accounts.tokens import Token
@@ -61,7 +62,7 @@ def _account(manager: Operations, account: str | None) -> tuple[str | None, str]
     """(the id of the account that was named, None for who asks; its name)."""
     if account is None:
         return None, manager.call("GET", "/whoami")["name"]
-    found = manager.call("GET", "/principal/{name}", account)
+    found = manager.call("GET", "/principal/{name}", in_ascii(account))
     return found["id"], found["name"]
 
 
@@ -92,7 +93,7 @@ def _add(group: click.Group, kind: Any, noun: str, secret: str, example: str) ->
     def _made_here(
         server: Server, account: str, name: str, expires: int | None, scopes: tuple[str, ...]
     ) -> tuple[dict[str, Any], str]:
-        owner = server.directory.principals.get(account)
+        owner = named_account(server, account)
         unknown = set(scopes) - _scopes(server)
         if unknown:
             raise click.UsageError(f"there is no scope {min(unknown)!r}; `flaskmail permission list` shows them")
@@ -105,7 +106,7 @@ def _add(group: click.Group, kind: Any, noun: str, secret: str, example: str) ->
         manager: Operations, account: str | None, name: str, expires: int | None, scopes: tuple[str, ...]
     ) -> tuple[dict[str, Any], str]:
         me = manager.call("GET", "/whoami")["name"]
-        if account is not None and account.lower() != me:
+        if account is not None and in_ascii(account).lower() != me:
             raise click.UsageError(
                 f"You are {me}: at a URL everybody makes his own. On the server it can be made for {account}."
             )

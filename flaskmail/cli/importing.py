@@ -14,6 +14,7 @@ import click
 
 from flaskmail.accounts.faults import DirectoryError
 from flaskmail.cli.common import INTERRUPTED, REFUSED, as_json, local_command, opened, write_json
+from flaskmail.cli.working import named_account
 from flaskmail.datatypes.mail.filing import MailFiler
 from flaskmail.datatypes.mail.folders import find_mailbox
 from flaskmail.delivery.importing import Summary, import_messages
@@ -40,7 +41,7 @@ def import_(paths: tuple[Path, ...], account: str, mailbox: str | None, machine:
     A damaged file is reported and skipped, and the rest goes on; the exit status is then 1.
     """
     with opened() as server:
-        principal = server.directory.principals.get(account)
+        principal = named_account(server, account)
         if principal.admin:
             raise DirectoryError(f"{principal.name!r} has no mailbox; import into an account with an address")
         ctx = server.context_for(principal)

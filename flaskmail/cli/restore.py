@@ -12,6 +12,7 @@ import msgspec
 from flaskmail import config
 from flaskmail.backup import DamagedBackup, restore_account, restore_backup
 from flaskmail.cli.common import REFUSED, Failed, as_json, local_command, octets, opened, refusing, write_json
+from flaskmail.cli.domain import in_ascii
 from flaskmail.cli.working import noted, progress
 from flaskmail.config.settings import Storage
 from flaskmail.server import Server
@@ -90,7 +91,7 @@ def _account(source: Path, name: str, machine: bool) -> None:
             noted(server, "restore", f"/principal/{name}", source=str(source.absolute())),
             progress("Copying", hidden=machine, octets=True) as tell,
         ):
-            principal, damaged = restore_account(source, server.store, server.directory, name, tell=tell)
+            principal, damaged = restore_account(source, server.store, server.directory, in_ascii(name), tell=tell)
         server.tell("account.created", account=principal.name, id=principal.id)
         if machine:
             write_json({"account": principal.name, "id": principal.id, "findings": damaged})

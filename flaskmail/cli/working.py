@@ -13,18 +13,29 @@ import click
 from flaskmail.cli.common import INTERRUPTED, Failed
 from flaskmail.cli.common import at_url as at_url
 from flaskmail.cli.common import octets as shown_octets
+from flaskmail.cli.domain import in_ascii
 from flaskmail.cli.manager import Operations
 
 if TYPE_CHECKING:
+    from flaskmail.accounts.principals import Principal
     from flaskmail.server import Server
     from flaskmail.upkeep import Tell
 
 _PAUSE = 0.3
 
 
+def named_account(server: Server, name: str) -> Principal:
+    """The account of this name or id, as operations find it at a URL. Raises BadName or UnknownName."""
+    principals = server.directory.principals
+    found = principals.secret_of(name.strip().lower())
+    if found is not None and found.principal.type == "individual":
+        return found.principal
+    return principals.get(in_ascii(name))
+
+
 def named_accounts(server: Server, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(id, name) of the accounts with these names; those without mail are left out. Raises UnknownName."""
-    found = [server.directory.principals.get(name) for name in names]
+    """(id, name) of the accounts with these names or ids; those without mail are left out. Raises BadName or UnknownName."""
+    found = [named_account(server, name) for name in names]
     return [(principal.id, principal.name) for principal in found if principal.has_mail]
 
 
@@ -32,7 +43,7 @@ def only_name(names: tuple[str, ...]) -> str | None:
     """The one name, or None; a usage error for more, which a server at a URL does not take at once."""
     if len(names) > 1:
         raise click.UsageError("At a URL name one account, or none for all.")
-    return names[0] if names else None
+    return in_ascii(names[0]) if names else None
 
 
 @contextmanager
@@ -110,6 +121,7 @@ def awaited(manager: Operations, job: dict[str, Any], label: str, *, hidden: boo
 def finished(job: dict[str, Any]) -> dict[str, Any]:
     """The job; Failed when it did not come to its end."""
     if job["state"] != "done":
-        told = f"the job {job['id']} was {job['state']}" + (f": {job['error']}" if job["error"] else "")
+        ended = job["state"] if job["state"] == "failed" else f"was {job['state']}"
+        told = f"the job {job['id']} {ended}" + (f": {job['error']}" if job["error"] else "")
         raise Failed(told, {"job": job})
     return job

@@ -53,9 +53,27 @@ def test_what_is_damaged_is_told(flaskmail: Command, tmp_path: Path) -> None:
     assert "--even-damaged" in done.stderr
 
 
+def test_accounts_are_named_by_their_ids_too(flaskmail: Command, tmp_path: Path) -> None:
+    imported(flaskmail, tmp_path)
+    assert flaskmail("account", "create", "zoë@bücher.example").exit_code == 1
+    assert flaskmail("account", "create", "zoe@bücher.example").exit_code == 0
+    id = json.loads(flaskmail("account", "show", "ann@example.org", "--json").stdout)["id"]
+    for name in (id, "ANN@example.org", "zoe@bücher.example"):
+        for command in (["verify"], ["reindex"], ["purge", "blob"], ["token", "create"]):
+            done = flaskmail(*command, name)
+            assert done.exit_code == 0, (command, name, done.output)
+    again = flaskmail("import", tmp_path / "one.eml", "--account", id)
+    assert "1 already there" in again.output
+    assert flaskmail("verify", "a-role-that-is-none").exit_code == 1
+
+
 def test_one_account_comes_back(flaskmail: Command, tmp_path: Path) -> None:
     imported(flaskmail, tmp_path)
     assert flaskmail("backup", tmp_path / "b").exit_code == 0
+    assert flaskmail("account", "rename", "ann@example.org", "anna@example.org").exit_code == 0
+    there = flaskmail("restore", tmp_path / "b", "--account", "ann@example.org")
+    assert (there.exit_code, "as 'anna@example.org': delete it first" in there.stderr) == (1, True), there.output
+    assert flaskmail("account", "rename", "anna@example.org", "ann@example.org").exit_code == 0
     assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
     assert flaskmail("account", "delete", "ann@example.org", "--yes").exit_code == 0
     done = flaskmail("restore", tmp_path / "b", "--account", "ann@example.org")
