@@ -101,7 +101,7 @@ def decide_client(
     address = None if ip is None else str(ip)
     loopback = ip is not None and ip in LOOPBACK
     if not trust.use:
-        why = "use-x-forwarded is off: the client is the peer of the socket"
+        why = "the setting use-x-forwarded is off: the client is the peer of the socket"
         # A proxy on this machine that nobody configured: limiting it would limit everybody.
         return Client(address, scheme, local=loopback and not proxied, exempt=loopback, why=why)
     known = trust.networks.unix if not peer else ip is not None and ip in trust.networks
