@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flaskmail.testing import LiveServer
@@ -23,17 +24,23 @@ def each_worker(live: LiveServer) -> Iterator[int]:
 
     Asking often, and hoping that every worker took some, proves nothing: on a busy machine one of them takes twenty in a row.
     Whoever does not iterate to the end calls ``close``, or uses ``for`` without ``break``."""
-    everyone = worker_ids(live)
-    for chosen in everyone:
-        others = [one for one in everyone if one != chosen]
-        try:
-            for one in others:
-                _stand_still(one)
+    for chosen in worker_ids(live):
+        with standing_still(live, but=chosen):
             yield chosen
-        finally:
-            for one in others:
-                with suppress(ProcessLookupError):
-                    os.kill(one, signal.SIGCONT)
+
+
+@contextmanager
+def standing_still(live: LiveServer, but: int | None = None) -> Iterator[None]:
+    """While the workers, all but this one, stand still; what is sent to them waits."""
+    others = [one for one in worker_ids(live) if one != but]
+    try:
+        for one in others:
+            _stand_still(one)
+        yield
+    finally:
+        for one in others:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGCONT)
 
 
 def wait_for_workers(live: LiveServer, count: int, gone: Collection[int] = ()) -> list[int]:
@@ -44,6 +51,16 @@ def wait_for_workers(live: LiveServer, count: int, gone: Collection[int] = ()) -
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
     return found
+
+
+def kill_one(live: LiveServer, chance: random.Random) -> None:
+    """SIGKILL for one of the workers, as soon as there is one."""
+    while True:
+        for worker in chance.sample(found := worker_ids(live), len(found)):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                return
+        time.sleep(0.01)
 
 
 def _stand_still(worker: int) -> None:

@@ -69,7 +69,7 @@ def logs(live: LiveServer, query: str = "") -> list[dict[str, Any]]:
     return items
 
 
-def until(found: Callable[[], Any], seconds: float = 20) -> Any:
+def until(found: Callable[[], Any], seconds: float = 60) -> Any:
     end = time.monotonic() + seconds
     while not (got := found()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -77,14 +77,22 @@ def until(found: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def lines(live: LiveServer) -> list[bytes]:
-    return [one for path in sorted((live.folder / "data/logs").iterdir()) for one in path.read_bytes().splitlines()]
+    return [one for path in sorted((live.folder / "data/logs").iterdir()) for one in whole(path)]
+
+
+def whole(path: Path) -> list[bytes]:
+    """The lines of a file, less the one that is being written."""
+    return path.read_bytes().rpartition(b"\n")[0].splitlines()
 
 
 def test_what_gunicorn_and_its_workers_say_is_found(logged: LiveServer) -> None:
-    found = logs(logged, "?limit=0&event-id=gunicorn")
-    assert any(one["event"].startswith("Listening at: http://127.0.0.1:") for one in found)
-    processes = {one["data"]["process"] for one in found if one["event"].startswith("Booting worker")}
-    assert len(processes) == 2
+    def booted() -> bool:
+        found = logs(logged, "?limit=0&event-id=gunicorn")
+        assert any(one["event"].startswith("Listening at: http://127.0.0.1:") for one in found)
+        return len({one["data"]["process"] for one in found if one["event"].startswith("Booting worker")}) == 2
+
+    # One of them may still be on its way when the other serves.
+    assert until(booted)
 
 
 def test_each_event_is_one_line_whatever_is_in_it(logged: LiveServer) -> None:
@@ -195,13 +203,12 @@ def test_requests_are_counted_by_all_workers_together_and_over_their_ends(logged
 
 
 def test_a_server_that_stops_does_not_wait_for_those_who_follow(tmp_path: Path) -> None:
-    with live_server("[server]\nworkers = 1\n", folder=tmp_path, arguments=START, python_path=ROOT) as live:
+    config = "[server]\nworkers = 1\ngraceful-timeout = '1h'\n"
+    with live_server(config, folder=tmp_path, arguments=START, python_path=ROOT) as live:
         live.cli("account", "set-password", "admin", "--password-stdin", input="correct horse battery\n")
         connection, response = open_stream(live)
-        began = time.monotonic()
-        # graceful-timeout is 30 seconds.
-        assert live.stop(wait=25) == 0
-        assert time.monotonic() - began < 20
+        # Whoever waited for the stream, which lasts ten minutes, would be killed in the end.
+        assert live.stop(wait=300) == 0
         # Its last chunk came, so the client knows that it is over.
         assert b"event" not in response.read()
         response.close()
@@ -219,7 +226,7 @@ def test_a_log_that_cannot_be_written_costs_no_request(tmp_path: Path) -> None:
 
 def test_after_a_reload_each_message_is_kept_once_and_where_the_settings_say(tmp_path: Path) -> None:
     def kept(folder: str) -> list[str]:
-        found = [one for path in sorted((tmp_path / folder).glob("*.log")) for one in path.read_bytes().splitlines()]
+        found = [one for path in sorted((tmp_path / folder).glob("*.log")) for one in whole(path)]
         return [json.loads(one)["event"] for one in found]
 
     with live_server("[server]\nworkers = 1\n", folder=tmp_path, arguments=START, python_path=ROOT) as live:

@@ -223,7 +223,7 @@ class Wire:
         jobs = Jobs(self.live.folder / "data")
         try:
             for kind in kinds:
-                jobs.start(kind, lambda tell: over.wait(30))
+                jobs.start(kind, lambda tell: over.wait(600))
             yield
         finally:
             over.set()

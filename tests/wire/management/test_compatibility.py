@@ -243,7 +243,7 @@ def reload(admin: Client, alice: Client) -> None:
 
 def in_force(admin: Client, changed: Callable[[Said], bool], method: str, path: str) -> None:
     """Waits until every worker shows a change."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     for _ in each_worker(admin.live):
         while not changed(said := admin(method, path)):
             assert time.monotonic() < deadline, said
@@ -317,7 +317,7 @@ UNDER_WAY = ("queued", "waiting", "running")
 
 def job_done(admin: Client, job: object) -> None:
     id = job if isinstance(job, str) else job["id"]  # type: ignore[index]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (found := admin.data("GET", f"/api/jobs/{id}"))["state"] in UNDER_WAY:
         assert time.monotonic() < deadline, found
     assert found["state"] == "done", found

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from visiting import forms
+from workers import standing_still
 
 from flaskmail.testing import LiveServer, Reply, basic, live_server
 
@@ -31,18 +32,27 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def burst(live: LiveServer, count: int = 100) -> list[Reply]:
-    """So many sign-ins with wrong passwords at the same moment."""
+    """So many sign-ins with wrong passwords at the same moment: when the workers come to look, all of them have been sent."""
     got: list[Reply] = []
-    barrier = threading.Barrier(count)
+    sent = threading.Barrier(count + 1)
 
     def one(number: int) -> None:
-        barrier.wait()
-        header = basic(f"n{number}@example.org", "wrong")
-        got.append(live.send("GET", "/jmap/session", {"Authorization": header}, b""))
+        connection = live.connect()
+        try:
+            connection.request(
+                "GET", "/jmap/session", headers={"Authorization": basic(f"n{number}@example.org", "wrong")}
+            )
+            sent.wait()
+            response = connection.getresponse()
+            got.append(Reply(response.status, response.getheaders(), response.read()))
+        finally:
+            connection.close()
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
+    with standing_still(live):
+        for thread in threads:
+            thread.start()
+        sent.wait()
     for thread in threads:
         thread.join()
     return got
