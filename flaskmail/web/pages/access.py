@@ -62,7 +62,12 @@ def add(blueprint: Blueprint, server: Server) -> None:
         return server.oauth.sentences(urns() if token.scopes is None else sorted(token.scopes))
 
     def listing(
-        status: int = 200, *, name: str = "", chosen: frozenset[str] | None = None, error: str = ""
+        status: int = 200,
+        *,
+        name: str = "",
+        chosen: frozenset[str] | None = None,
+        lasting: str = "365",
+        error: str = "",
     ) -> Response:
         session = visit().signed_in()
         held = [token for token in server.directory.tokens.all(session.principal) if token.kind == "app-password"]
@@ -78,6 +83,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
             scopes=scopes,
             chosen=usual if chosen is None else chosen,
             days=DAYS,
+            lasting=lasting,
             name=name,
             error=error,
             factor=server.directory.second_factors.has_second_factor(session.principal.id),
@@ -111,7 +117,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
                 )
             # Shown in the answer itself, as recovery codes are.
             return page("apppassword.html", made=token, secret=secret, ends=ends)
-        return listing(422, name=name[:LONGEST_NAME], chosen=scopes, error=told)
+        return listing(422, name=name[:LONGEST_NAME], chosen=scopes, lasting=form.get("days", ""), error=told)
 
     lead(blueprint, f"{PASSWORDS}/remove", PASSWORDS)
 

@@ -532,6 +532,9 @@ class TestAccount:
             name: value for name, value in alice.form("/account/app-passwords").fields.items() if "scope" not in name
         }
         assert alice.post("/account/app-passwords", fields | {"name": "x", "days": "30"}).status_code == 422
+        # What was chosen already stays.
+        assert 'value="x"' in alice.page.text
+        assert '<option value="30" selected>' in alice.page.text
 
     def test_an_app_password_opens_no_page(
         self, made: MadeServer, alice: Person, visitor: Callable[..., Person]
