@@ -1,4 +1,4 @@
-"""Tries against the limit of wrong passwords as it comes: ten at once, then one in each six seconds.
+"""Tries against a limit of tries: so many at once, then one in each few seconds.
 
 However slow the machine is: what becomes free while a test runs is allowed for."""
 
@@ -10,16 +10,17 @@ from collections.abc import Callable
 REFUSED = 429
 
 
-def most(began: float, room: int = 11) -> int:
-    """Tries that may have been looked at since that moment (``time.monotonic``). room: how many at once."""
-    return room + int((time.monotonic() - began) / 6)
+def most(began: float, room: int = 11, every: float = 6) -> int:
+    """Tries that may have been looked at since that moment (``time.monotonic``). room: how many at once; every: seconds in which
+    one more becomes free."""
+    return room + int((time.monotonic() - began) / every)
 
 
 class Guesses:
-    """Tries that one limit counts. looked_at: how many it has let through."""
+    """Tries that one limit counts; as it comes, that of wrong passwords. looked_at: how many it has let through."""
 
-    def __init__(self) -> None:
-        self.looked_at, self._began, self._room = 0, time.monotonic(), 11
+    def __init__(self, at_once: int = 10, every: float = 6) -> None:
+        self.looked_at, self._began, self._room, self._every = 0, time.monotonic(), at_once + 1, every
 
     def use_up(self, ask: Callable[[], int]) -> None:
         """Asks until the status is 429; AssertionError when more is let through than may be.
@@ -28,7 +29,7 @@ class Guesses:
         let_through = 0
         while ask() != REFUSED:
             let_through += 1
-            assert let_through <= most(self._began, self._room)
+            assert let_through <= most(self._began, self._room, self._every)
         self.looked_at += let_through
         self._began, self._room = time.monotonic(), 1
 
