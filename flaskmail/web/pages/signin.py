@@ -15,7 +15,7 @@ from flaskmail.web.pages.frame import page, wait_sentence, waiting, wrong_code
 from flaskmail.web.pages.visits import Visit, go, lead, sign_in_path, visit
 
 WRONG = "The user name or the password is wrong, or the account is closed."
-_NOTICES = {"signed-out": "You are signed out.", "password": "Your password was changed. Sign in with the new one."}
+_SIGNED_OUT = "You are signed out."
 PASSWORD, CODE = "pwd", "otp"
 """How somebody signed in (RFC 8176 section 2)."""
 
@@ -70,7 +70,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
         if now.principal is not None and request.args.get("again") != "1":
             return go(target)
         hint = request.args.get("hint", "")[:LONGEST_NAME]
-        return _form(now, target, name=hint, notice=_NOTICES.get(request.args.get("done", ""), ""))
+        return _form(now, target, name=hint, notice=_SIGNED_OUT if request.args.get("done") == "signed-out" else "")
 
     @blueprint.post("/login", **plain)
     def sign_in() -> Response:
