@@ -31,7 +31,8 @@ KINDS = ("backup", "purge", "reindex", "verify")
 _OFTEN = 0.25
 """Seconds between two looks at whether a job is to stop."""
 _PATIENCE = 5.0
-_BRIEF = 1.0
+_BRIEF = 10.0
+_PAUSE = 0.02
 
 
 class JobRunning(FlaskmailError):
@@ -118,7 +119,7 @@ class Jobs:
             # Without one somebody only looks, or is about to let go.
             if running or time.monotonic() > deadline:
                 raise JobRunning(kind, "".join(running[:1]))
-            time.sleep(_BRIEF / 50)
+            time.sleep(_PAUSE)
         return handle
 
     def _lock(self, kind: str) -> int:

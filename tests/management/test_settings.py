@@ -355,7 +355,7 @@ class TestConcurrency:
         start = threading.Barrier(4)
 
         def write(number: int) -> None:
-            start.wait()
+            start.wait(60)
             found.append(admin("POST", "/settings", insert(account__quota=5000 + number), headers={"If-Match": tag}))
 
         threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
@@ -370,7 +370,7 @@ class TestConcurrency:
         start = threading.Barrier(4)
 
         def write(number: int) -> None:
-            start.wait()
+            start.wait(60)
             assert (
                 admin("POST", "/settings", [{"type": "insert", "values": [[f"lookup.a.k{number}", number]]}]).data
                 is None

@@ -227,7 +227,7 @@ class TestRequestsUnderWay:
             read = current[0]
             if read == "2":
                 held.set()
-                assert release.wait(10)
+                assert release.wait(60)
             return from_mapping({"headers": [f"X-A: {read}"]}, Surroundings())
 
         app = bare_app()
@@ -236,7 +236,7 @@ class TestRequestsUnderWay:
         current[0] = "2"
         slow = threading.Thread(target=policy.renew)
         slow.start()
-        assert held.wait(10)
+        assert held.wait(60)
         current[0] = "3"
         quick = threading.Thread(target=policy.renew)
         quick.start()

@@ -269,7 +269,7 @@ def test_quotas_hold_however_many_come_at_once(server: Server) -> None:
 
     def work(n: int) -> None:
         try:
-            barrier.wait(30)
+            barrier.wait(60)
             (upload, write, copy)[n % 3](n)
             (upload, write, copy)[(n + 1) % 3](n)
         except BaseException as error:

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from gunicorn.config import Config
@@ -96,7 +97,9 @@ def test_a_handshake_that_trickles_is_given_up(
         for octet in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500):
             if over.wait(0.05):
                 return
-            theirs.sendall(bytes([octet]))
+            # The other side may have closed just now.
+            with suppress(OSError):
+                theirs.sendall(bytes([octet]))
 
     thread = threading.Thread(target=trickle)
     thread.start()

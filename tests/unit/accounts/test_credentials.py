@@ -90,11 +90,11 @@ def test_an_end_that_is_set_later_counts(directory: Directory, monkeypatch: pyte
     start = time.time()
     assert directory.authenticator.authenticate(header, HOME)
     root = directory.authority.access_of(LOCAL)
-    directory.entries.update("backup", [Change("set", "expires", int(start) + 5)], root)
+    directory.entries.update("backup", [Change("set", "expires", int(start) + 1000)], root)
     assert directory.authenticator.authenticate(header, HOME)
-    monkeypatch.setattr("time.time", lambda: start + 6)
+    monkeypatch.setattr("time.time", lambda: start + 1001)
     clock = directory.authenticator._clock
-    monkeypatch.setattr(directory.authenticator, "_clock", lambda: clock() + 6)
+    monkeypatch.setattr(directory.authenticator, "_clock", lambda: clock() + 1001)
     assert refused(directory, header) == 401
 
 

@@ -71,7 +71,7 @@ def test_of_many_at_once_one_makes_the_key(keys, open_directory):
 
     def create():
         mine = open_directory().dkim
-        barrier.wait()
+        barrier.wait(60)
         try:
             made.append(mine.create("example.org", "ed25519"))
         except NameTaken as error:

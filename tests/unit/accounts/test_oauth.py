@@ -123,7 +123,7 @@ def together(directories: list[Directory], act: Callable[[Directory], str]) -> l
 
     def one(number: int) -> None:
         directory = directories[number % len(directories)]
-        barrier.wait()
+        barrier.wait(60)
         answers.append(act(directory))
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(TOGETHER)]

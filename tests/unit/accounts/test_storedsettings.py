@@ -138,14 +138,15 @@ with stored_settings(Path(sys.argv[1])) as settings:
     while True:
         number += 1
         settings.change({f"k{i}": str(number) for i in range(20)}, actor="")
+        print("changed", flush=True)
 """
 
 
 def test_kill_9_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    for pause in (0.0, 0.013, 0.041, 0.087):
+    for changes, pause in ((0, 0.0), (1, 0.013), (0, 0.041), (2, 0.087)):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
         assert process.stdout is not None
-        assert process.stdout.readline() == b"begun\n"
+        assert [process.stdout.readline() for _ in range(1 + changes)] == [b"begun\n"] + [b"changed\n"] * changes
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
         process.wait()

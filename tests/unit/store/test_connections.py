@@ -67,9 +67,9 @@ def test_threads_share_no_connection(store: SqliteStore) -> None:
 
     def look() -> None:
         with store.read("a1") as reader:
-            inside.wait(30)
+            inside.wait(60)
             seen.append(id(reader.connection))
-            inside.wait(30)
+            inside.wait(60)
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -175,7 +175,7 @@ def test_an_account_is_made_once(store: SqliteStore, root: Path) -> None:
 
     def make() -> None:
         try:
-            barrier.wait(30)
+            barrier.wait(60)
             store.create_account("b1")
             with store.write("b1") as txn:
                 note(txn)

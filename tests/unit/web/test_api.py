@@ -158,7 +158,7 @@ class Held(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         self.asked.set()
-        assert self.free.wait(20)
+        assert self.free.wait(60)
         return self.body.read(size)
 
 
@@ -180,7 +180,7 @@ def test_more_requests_at_once_than_allowed(
     for thread in threads:
         thread.start()
     for body in held:
-        assert body.asked.wait(20)
+        assert body.asked.wait(60)
     found = problem(alice.http("POST", path, ECHO, JSON))
     assert (found["status"], found["type"], found["limit"]) == (400, "urn:ietf:params:jmap:error:limit", name)
     # Another's requests are not counted, and reading the session is none.
@@ -202,15 +202,15 @@ def test_an_upload_waits_a_moment_for_another(made: MadeServer, alice: Jmap, mon
 
     def noted(condition: threading.Condition, *args: Any) -> bool:
         asking.set()
-        return wait_for(condition, args[0], 20)
+        return wait_for(condition, args[0], 60)
 
     monkeypatch.setattr(threading.Condition, "wait_for", noted)
     first = threading.Thread(target=lambda: answers.append(raw(made, path, held, CONTENT_LENGTH=str(len(ECHO)))[0]))
     first.start()
-    assert held.asked.wait(20)
+    assert held.asked.wait(60)
     second = threading.Thread(target=lambda: answers.append(alice.http("POST", path, ECHO, JSON).status))
     second.start()
-    assert asking.wait(20)
+    assert asking.wait(60)
     assert answers == []
     held.free.set()
     first.join()
