@@ -229,7 +229,8 @@ def _items(change: Change, before: tuple[str, ...] | None) -> tuple[str, ...] | 
         # As it is stored.
         named = {network(item) for item in items}
     if change.action == "removeItem":
-        return tuple(item for item in before or () if item.lower() not in named)
+        # What counts everywhere has no networks of which one could go.
+        return None if before is None else tuple(item for item in before if item.lower() not in named)
     return (*(before or ()), *items)
 
 

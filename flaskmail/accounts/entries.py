@@ -219,9 +219,9 @@ class Entries:
             holders = execute(_HAVING, (entry.id,)) if entry.draft.type == "role" else []
             users = [name for id, name in holders if id not in going]
             if users:
-                raise InUse(
-                    f"{len(users)} have the role {entry.draft.name!r}, {users[0]!r} among them: take it away first"
-                )
+                who = f"{users[0]!r} has" if len(users) == 1 else f"{len(users)} have"
+                among = "" if len(users) == 1 else f", {users[0]!r} among them"
+                raise InUse(f"{who} the role {entry.draft.name!r}{among}: take it away first")
         for id in going:
             execute("DELETE FROM principal WHERE id=?", (id,))
 

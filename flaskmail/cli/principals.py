@@ -15,6 +15,9 @@ from flaskmail.cli.manager import Operations, operations
 
 PATH = "/principal/{name}"
 
+NOWHERE = "none: it counts nowhere"
+"""What is told of a key that has a list of networks, with none in it."""
+
 ABOUT = {
     "individual": ("account", "accounts"),
     "group": ("group", "groups"),
@@ -87,7 +90,9 @@ def step(action: str, field: str, value: Any) -> dict[str, Any]:
 
 def shown(found: Mapping[str, Any]) -> dict[str, Any]:
     """What there is to tell people: without what is empty."""
-    return {name: value for name, value in found.items() if value not in (None, "", [], False)}
+    told = {name: value for name, value in found.items() if value not in (None, "", [], False)}
+    # An empty list and none at all are far apart here.
+    return told | {"allowedNetworks": NOWHERE} if found.get("allowedNetworks") == [] else told
 
 
 def tell(found: Mapping[str, Any], sentence: str, machine: bool) -> None:
@@ -205,7 +210,8 @@ def add_items(group: click.Group, kind: Kind, word: str, field: str, told: str, 
     def items(action: str, name: str, items: tuple[str, ...], machine: bool) -> None:
         with operations() as manager:
             found = change(manager, name, kind.type, [step(action, field, [in_ascii(one) for one in items])])
-            left = ", ".join(found[field] or ()) or "none"
+            left = shown(found).get(field, "none")
+            left = ", ".join(left) if isinstance(left, list) else left
             tell(found, f"{kind.noun[:1].upper()}{kind.noun[1:]} {found['name']}: {field} = {left}", machine)
 
     item = word.upper()

@@ -280,7 +280,7 @@ def test_roles_may_go_round_in_circles_without_harm(directory: Directory, root: 
 def test_a_role_in_use_stays(directory: Directory, root: Access) -> None:
     make(directory, root, "role", "helpdesk")
     make(directory, root, "apiKey", "key", roles=("helpdesk",))
-    with pytest.raises(InUse, match="'key'"):
+    with pytest.raises(InUse, match="'key' has the role"):
         directory.entries.delete("helpdesk", root)
     directory.entries.delete("key", root)
     directory.entries.delete("helpdesk", root)
@@ -370,6 +370,8 @@ def test_items_come_and_go(directory: Directory, root: Access) -> None:
         "2001:db8::/32",
     )
     assert change(directory, root, "key", "removeItem", "allowedNetworks", ["2001:db8:0::/32"]).draft.networks == ()
+    change(directory, root, "key", "set", "allowedNetworks", None)
+    assert change(directory, root, "key", "removeItem", "allowedNetworks", "192.0.2.7").draft.networks is None
 
 
 def test_a_domain_with_addresses_stays(directory: Directory, root: Access) -> None:

@@ -95,6 +95,9 @@ def test_roles_and_keys(flaskmail: Command, told: Told) -> None:
     assert told("api-key", "set-expiry", "watch", "2099-12-31")["expires"] == "2100-01-01T00:00:00Z"
     assert told("api-key", "set-expiry", "watch", "never")["expires"] is None
     assert told("api-key", "add-network", "watch", "198.51.100.1")["allowedNetworks"][1:] == ["198.51.100.1/32"]
+    left = flaskmail("api-key", "remove-network", "watch", "192.0.2.0/24", "198.51.100.1")
+    assert "allowedNetworks = none: it counts nowhere" in left.stdout
+    assert "it counts nowhere" in flaskmail("api-key", "show", "watch").stdout
     # Everywhere again.
     assert told("principal", "set", "watch", "allowedNetworks")["allowedNetworks"] is None
     kept = flaskmail("role", "delete", "helpdesk")
