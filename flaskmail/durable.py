@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -10,6 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _CHUNK = 1024 * 1024
+
+
+def said(error: OSError) -> str:
+    """What the system says of a file of the data folder that cannot be used, and what helps where that is known."""
+    text = error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        text += "; give the folder to the user that runs this (chown -R, chmod -R u+rwX), or run this as its owner"
+    return text
 
 
 def write_file(path: Path, octets: bytes) -> None:

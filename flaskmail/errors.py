@@ -12,6 +12,7 @@
     └── StoreError             the store cannot do it now
         ├── OverQuota          no room left for this account
         ├── AccountMissing     the store has no such account
+        ├── StoreNewer         a file was written by a newer version
         └── StoreDamaged       something stored is not what was written
 
 ``RequestError`` becomes an HTTP response in :mod:`flaskmail.web.problems`, ``MethodError`` and ``SetError``
@@ -125,6 +126,16 @@ class SetError(FlaskmailError):
 
 class StoreError(FlaskmailError):
     """The store cannot do it now; clients see ``serverUnavailable`` or HTTP 503."""
+
+
+class StoreNewer(StoreError):
+    """A file of the data folder was written by a newer version. file: its path; version: the ladder's step that it stands on."""
+
+    def __init__(self, file: object, version: int) -> None:
+        super().__init__(
+            f"{file} was written by a newer flaskmail (version {version}); nothing was changed. Install the newer one again, or"
+            " bring a backup from before back"
+        )
 
 
 class OverQuota(StoreError):

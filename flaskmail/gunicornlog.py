@@ -16,6 +16,12 @@ from flaskmail.logs.events import told
 from flaskmail.logs.secrets import without_secrets
 from flaskmail.web.accesslog import printable
 
+TAKEN = "Cannot listen on %s: stop the program that does, or name another address (server.bind, gunicorn -b)"
+UNFIT = (
+    "Cannot listen on %s: name an address of this machine that this user may take (server.bind, gunicorn -b). Ports below 1024"
+    " take the capability CAP_NET_BIND_SERVICE, Unix sockets a folder that is there and may be written to"
+)
+
 
 class Logger(glogging.Logger):  # type: ignore[misc]
     """What flaskmail logs goes where gunicorn's messages go, in the same form and at the same level.
@@ -23,6 +29,10 @@ class Logger(glogging.Logger):  # type: ignore[misc]
     ``flaskmail.access`` carries finished lines, one for each request; they go to ``server.access-log``. SIGUSR1 opens files
     anew, after they have been rotated.
     """
+
+    def __init__(self, cfg: Any) -> None:
+        self._taken: set[object] = set()
+        super().__init__(cfg)
 
     def setup(self, cfg: Any) -> None:
         """Called by gunicorn at the start and after each reload. SystemExit at the start when the access log cannot be opened."""
@@ -57,9 +67,11 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         access.setLevel(logging.CRITICAL + 1 if isinstance(new, logging.NullHandler) else logging.INFO)
 
     def error(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Logs an error of gunicorn's; the last word about an address that is taken says what to do about it."""
-        if msg == "Can't connect to %s":
-            msg = "Cannot listen on %s: stop the program that does, or name another address (server.bind, gunicorn -b)"
+        """Logs an error of gunicorn's; the last word about an address that cannot be had says what to do about it."""
+        if msg == "Connection in use: %s":
+            self._taken.update(args)
+        elif msg == "Can't connect to %s":
+            msg = TAKEN if self._taken.issuperset(args) else UNFIT
         super().error(msg, *args, **kwargs)
 
 

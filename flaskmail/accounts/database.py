@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import apsw
 
-from flaskmail.durable import sync_file
-from flaskmail.errors import StoreError
+from flaskmail.durable import said, sync_file
+from flaskmail.errors import StoreError, StoreNewer
 
 Row = tuple[Any, ...]
 
@@ -61,7 +61,7 @@ class Database:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             connection = apsw.Connection(str(self.path))
         except OSError as error:
-            raise StoreError(f"cannot open {self.path}: {error.strerror}") from error
+            raise StoreError(f"cannot open {self.path}: {said(error)}") from error
         except apsw.Error as error:
             raise self._failed(error, "cannot open ") from error
         try:
@@ -106,7 +106,7 @@ class Database:
                 connection.execute("ROLLBACK")
                 raise
         if version() > len(self._ladder):
-            raise StoreError(f"{self.path} was written by a newer flaskmail (version {version()}); nothing was changed")
+            raise StoreNewer(self.path, version())
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Every row of a query. StoreError when the file cannot be read."""

@@ -17,6 +17,7 @@ from flaskmail.accounts.domains import now
 from flaskmail.accounts.faults import DirectoryError, UnknownName
 from flaskmail.accounts.schema import CONTROL
 from flaskmail.config.documents import HIDDEN
+from flaskmail.durable import said
 from flaskmail.errors import StoreError
 
 KEPT = 1000
@@ -183,7 +184,7 @@ def read_state(data: Path) -> State:
         if not path.exists():
             return State(0, 0, {})
     except OSError as error:
-        raise StoreError(f"cannot open {path}: {error.strerror}") from error
+        raise StoreError(f"cannot open {path}: {said(error)}") from error
     with stored_settings(data) as stored:
         return stored.state()
 

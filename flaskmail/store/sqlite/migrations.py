@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from flaskmail.errors import StoreError
+from flaskmail.errors import StoreError, StoreNewer
 from flaskmail.store.sqlite import schema
 from flaskmail.store.sqlite.plan import Database, Plan, Plans, decode_raw, encode_json, quoted
 
@@ -72,7 +72,7 @@ def migrate(db: Database, plans: Plans, ladder: Sequence[Step] = LADDER) -> None
     StoreError when the file was written by a newer version, or a type changed in a way that stored records cannot follow."""
     found = version(db)
     if found > len(ladder):
-        raise StoreError(f"{db.filename} was written by a newer flaskmail (version {found}); nothing was changed")
+        raise StoreNewer(db.filename, found)
     for number in range(found + 1, len(ladder) + 1):
         with transaction(db):
             ladder[number - 1](db)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import apsw
 
-from flaskmail.durable import make_folder, sync_folder
+from flaskmail.durable import make_folder, said, sync_folder
 from flaskmail.errors import AccountMissing, OverQuota, StoreError
 from flaskmail.jmap.datatype import DataType
 from flaskmail.jmap.storage import CopiedFile, Finding
@@ -135,7 +135,7 @@ class SqliteStore:
             Path(root).mkdir(mode=0o700, parents=True, exist_ok=True)
             make_folder(self.root)
         except OSError as error:
-            raise StoreError(f"the data folder {root} cannot be made or used: {error.strerror}") from error
+            raise StoreError(f"the data folder {root} cannot be made or used: {said(error)}") from error
         self.pool = Pool(self.root, connections, lock_timeout, self._make_ready)
         self._files: dict[str, BlobFiles] = {}
         self.history: int | None = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from flaskmail.accounts.database import Database
 from flaskmail.accounts.directory import Directory
 from flaskmail.accounts.faults import InUse, NameTaken, UnknownName
 from flaskmail.accounts.schema import CONTROL
+from flaskmail.durable import said
 from flaskmail.errors import StoreError
 from flaskmail.values.ids import is_id
 
@@ -130,9 +132,17 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     before = path.read_bytes()
     database = Database(path, CONTROL)
-    with pytest.raises(StoreError, match="newer flaskmail"):
+    with pytest.raises(StoreError, match=r"newer flaskmail \(version 999\).* Install the newer one again"):
         database.rows("SELECT 1")
     assert path.read_bytes()[:100][60:64] == before[:100][60:64]
+
+
+def test_a_folder_of_somebody_else_says_what_helps() -> None:
+    # Root, who may run the tests, is refused nothing.
+    assert said(PermissionError(errno.EACCES, "Permission denied")).startswith(
+        "Permission denied; give the folder to the user"
+    )
+    assert said(OSError(errno.EROFS, "Read-only file system")) == "Read-only file system"
 
 
 def test_what_is_no_database_is_a_store_error(tmp_path: Path) -> None:
