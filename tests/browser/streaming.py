@@ -20,7 +20,7 @@ def events() -> Response:
     def lines() -> Iterator[str]:
         more.clear()
         yield "id: 1\ndata: first\n\n"
-        yield f"id: 2\ndata: {'second' if more.wait(10) else 'late'}\n\n"
+        yield f"id: 2\ndata: {'second' if more.wait(60) else 'late'}\n\n"
 
     return Response(lines(), content_type="text/event-stream")
 

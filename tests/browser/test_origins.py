@@ -112,8 +112,8 @@ def test_a_page_of_another_origin_reads_nothing_where_it_may_not(
 
 
 WAIT = """
-    const [url, asked] = given;
-    const late = new Promise(resolve => setTimeout(resolve, 1500, "waits for a password"));
+    const [url, asked, patience] = given;
+    const late = new Promise(resolve => setTimeout(resolve, patience, "waits for a password"));
     return Promise.race([fetch(url, asked).then(response => response.status), late]);
 """
 
@@ -121,12 +121,12 @@ WAIT = """
 def test_the_browser_never_asks_for_a_password(closed_server: Serving, browser: Browser, site: Site) -> None:
     browser.open(f"{closed_server.url}/test/page")
     for asked in ({}, {"credentials": "include"}, {"headers": {"Authorization": basic(NAME, "wrong")}}):
-        assert browser.run(WAIT, f"{closed_server.url}/jmap/session", asked) == 401
+        assert browser.run(WAIT, f"{closed_server.url}/jmap/session", asked, 30_000) == 401
     browser.open(f"{closed_server.url}/jmap/session")
     assert json.loads(browser.run("return document.body.innerText"))["status"] == 401
     # That a challenge for Basic would be seen: the page's own site sends one.
     browser.open(f"{site.origin}/")
-    assert browser.run(WAIT, "/basic", {}) == "waits for a password"
+    assert browser.run(WAIT, "/basic", {}, 1500) == "waits for a password"
 
 
 def test_no_script_of_a_download_runs(closed_server: Serving, browser: Browser, site: Site) -> None:

@@ -96,9 +96,13 @@ class Browser:
         self._sync("window.left = true")
         self.click(selector)
         deadline = time.monotonic() + PATIENCE
-        while not self._sync("return window.left === undefined && document.readyState === 'complete'"):
+        while not (self._sync("return window.left === undefined") and self.loaded()):
             assert time.monotonic() < deadline, f"still at {self.at()}: {self.text()}"
             time.sleep(0.02)
+
+    def loaded(self) -> bool:
+        """Whether the page is all there."""
+        return self._sync("return document.readyState") == "complete"
 
     def _sync(self, script: str) -> Any:
         try:

@@ -321,7 +321,7 @@ def test_a_second_factor(live: LiveServer, tmp_path: Path, asked: set[tuple[str,
     token = json.loads(run("token create --name t --json", his, tmp_path).stdout)["token"]
     url = json.loads(run("me enable-otp --json", his, tmp_path).stdout)["otpAuthUrl"]
     assert run("me confirm-otp nonsense", his, tmp_path).exit_code == 1
-    code = code_at(base64.b32decode(parse_qs(urlsplit(url).query)["secret"][0]), int(time.time()) // 30)
+    code = code_at(base64.b32decode(parse_qs(urlsplit(url).query)["secret"][0]), int(time.time()) // 30 + 1)
     confirmed = run(f"me confirm-otp {code} --json", his, tmp_path)
     recovery = json.loads(confirmed.stdout)["recoveryCodes"]
     # The password alone lets in no more; who comes with a token proves that it is he.
