@@ -41,8 +41,7 @@ def backup(destination: Path | None, with_settings: bool, machine: bool) -> None
     if machine:
         write_json(done)
     else:
-        count = done["accounts"] if isinstance(done["accounts"], int) else len(done["accounts"])
-        size = octets(done["octets"])
+        count, size = done["accounts"], octets(done["octets"])
         click.echo(f"Copied {count} account{'s' * (count != 1)} to {done['backup']}: {done['files']} files, {size}.")
         if done.get("settings") and not with_settings:
             click.echo(f"The settings file {done['settings']} is not part of it; --with-settings copies it too.")
@@ -72,4 +71,6 @@ def _on_store(destination: Path | None, with_settings: bool, machine: bool) -> d
         # Afterwards: in the copy it would be a change that was cut short.
         with noted(server, "store.backup", "/store/backup", destination=str(destination.absolute())):
             pass
-    return {"backup": str(destination.absolute()), **msgspec.to_builtins(manifest)}
+    # In the shape of the management API, which says how many they are; the manifest names them.
+    told = msgspec.to_builtins(manifest) | {"accounts": len(manifest.accounts)}
+    return {"backup": str(destination.absolute()), **told}

@@ -38,7 +38,9 @@ def test_there_and_back(flaskmail: Command, tmp_path: Path) -> None:
     # By default to where the settings say, which is in use.
     assert "not empty" in flaskmail("restore", tmp_path / "b").output
     manifest = json.loads(flaskmail("backup", tmp_path / "b2", "--json").stdout)
-    assert [account["name"] for account in manifest["accounts"]] == ["ann@example.org"]
+    assert (manifest["backup"], manifest["accounts"]) == (str(tmp_path / "b2"), 1)
+    listed = json.loads((tmp_path / "b2/manifest.json").read_text())["accounts"]
+    assert [account["name"] for account in listed] == ["ann@example.org"]
     told = json.loads(flaskmail("restore", tmp_path / "b2", "--to", tmp_path / "n2", "--json").stdout)
     assert (told["findings"], told["damaged"], told["backup"]["files"]) == ([], [], manifest["files"])
 
