@@ -15,6 +15,7 @@ from flaskmail.cli.common import at_url as at_url
 from flaskmail.cli.common import octets as shown_octets
 from flaskmail.cli.domain import in_ascii
 from flaskmail.cli.manager import Operations
+from flaskmail.errors import FlaskmailError, StoreError
 
 if TYPE_CHECKING:
     from flaskmail.accounts.principals import Principal
@@ -69,6 +70,13 @@ def noted(server: Server, operation: str, object: str, **change: Any) -> Iterato
     try:
         yield
         status = 200
+    except StoreError:
+        status = 503
+        raise
+    except FlaskmailError:
+        # Refused, as the management API would say it.
+        status = 409
+        raise
     finally:
         log.end(id, status)
 

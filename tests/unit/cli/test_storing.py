@@ -77,6 +77,8 @@ def test_one_account_comes_back(flaskmail: Command, tmp_path: Path) -> None:
     assert (there.exit_code, "as 'anna@example.org': delete it first" in there.stderr) == (1, True), there.output
     assert flaskmail("account", "rename", "anna@example.org", "ann@example.org").exit_code == 0
     assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
+    [noted, *_] = json.loads(flaskmail("audit", "--json").stdout)
+    assert (noted["operation"], noted["status"]) == ("restore", 409)
     assert flaskmail("account", "delete", "ann@example.org", "--yes").exit_code == 0
     done = flaskmail("restore", tmp_path / "b", "--account", "ann@example.org")
     assert (done.exit_code, "Brought the account ann@example.org back" in done.output) == (0, True), done.output
