@@ -21,7 +21,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-Proto"
 
 @pytest.fixture
 def made() -> Iterator[MadeServer]:
-    with make_server(config="[server.http]\nuse-x-forwarded = true\n") as made:
+    config = "[server.http]\nuse-x-forwarded = true\n[authentication]\nfail-rate = '10/1h'\n"
+    with make_server(config=config) as made:
         made.server.create_account(ANN, PASSWORD)
         yield made
 

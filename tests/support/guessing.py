@@ -7,7 +7,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
+from flaskmail.accounts.directory import Directory
+
 REFUSED = 429
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch, directory: Directory) -> None:
+    """In this process no try becomes free while the test runs."""
+    now = time.time()
+    monkeypatch.setattr(directory._throttle, "_clock", lambda: now)
 
 
 def most(began: float, room: int = 11, every: float = 6) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import flask
 import pytest
 from guarding import work_time
+from guessing import stop_the_clock
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flaskmail.errors import OverQuota, StoreError
@@ -248,7 +249,8 @@ def test_no_basic_challenge_when_passwords_are_off() -> None:
         assert challenge.startswith('Bearer realm="flaskmail", ')
 
 
-def test_throttled_is_429(made: MadeServer, alice: Jmap) -> None:
+def test_throttled_is_429(made: MadeServer, alice: Jmap, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_the_clock(monkeypatch, made.server.directory)
     wrong = [
         made.send("GET", "/jmap/session", {"Authorization": basic("x@example.org", str(i))}, b"") for i in range(11)
     ]

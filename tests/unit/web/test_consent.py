@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from guessing import stop_the_clock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from visiting import Person
@@ -358,7 +359,10 @@ class TestDevice:
         assert alice.send("/device/answer", decision=decision).status_code == 400
         assert self.status(made) == ["pending"]
 
-    def test_guessing_is_throttled(self, made: MadeServer, alice: Person, codes: DeviceCodes) -> None:
+    def test_guessing_is_throttled(
+        self, made: MadeServer, alice: Person, codes: DeviceCodes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stop_the_clock(monkeypatch, made.server.directory)
         alice.get("/device")
         answers = [alice.send("/device", user_code="WDJB-MJHT").status_code for _ in range(12)]
         assert answers == [422] * 10 + [429] * 2

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Blueprint
+from guessing import stop_the_clock
 from visiting import Person, forms
 
 from flaskmail import sockets
@@ -278,8 +279,9 @@ class TestSigningIn:
         assert len(found) == 1
 
     def test_wrong_passwords_are_throttled_with_those_of_basic(
-        self, made: MadeServer, visitor: Callable[..., Person]
+        self, made: MadeServer, visitor: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        stop_the_clock(monkeypatch, made.server.directory)
         person = visitor()
         answers = [person.sign_in(ALICE, "wrong").status_code for _ in range(12)]
         assert answers == [422] * 10 + [429] * 2
