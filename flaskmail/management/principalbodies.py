@@ -141,7 +141,7 @@ class _Permissions(_Items):
 
 
 class SetName(_Step, tag="name"):
-    """Another name; for people, groups and lists an address."""
+    """Another name; for people, groups and lists an address. A key is sent under its new name from then on."""
 
     value: AnyName
 
