@@ -168,7 +168,8 @@ def add_changes(group: click.Group, kind: Kind) -> None:
     rename.help = f"Give the {kind.noun} NAME the name NEW. Its id stays, and with it everything that belongs to it."
     if kind.type == "apiKey":
         rename.help += (
-            "\n\nThe name is part of what programs send: it lets nobody in until they send api_ and the base64 of NEW:SECRET."
+            "\n\nThe name is part of what programs send: it lets nobody in until they send api_ and the base64 of"
+            " NEW:SECRET."
         )
 
     @group.command(short_help=f"Replace what is said about the {kind.noun} NAME.")
