@@ -13,7 +13,7 @@ from flaskmail.web.pages.recording import MADE, recorded
 from flaskmail.web.pages.visits import Visit, lead, visit
 
 PATH = "/device"
-UNKNOWN = "No device waits with this code. Codes are good for a few minutes only: look at the device again."
+UNKNOWN = "No device waits with this code. Codes are good for a short while: look at the device again."
 LONGEST = 40
 
 
