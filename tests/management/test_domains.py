@@ -239,7 +239,7 @@ spf = "v=spf1 include:relay.example.net -all"
 dmarc-policy = "reject"
 reports = "reports@example.com"
 resolver = ["127.0.0.1:%d"]
-timeout = "2s"
+timeout = "30s"
 [session.mta-sts]
 mode = "enforce"
 [discovery.autoconfig.imap]

@@ -25,7 +25,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*pip, "--disable-pip-version-check", "--target", place / "site", place / "source"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return place
@@ -35,7 +35,7 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FLASKMAIL_")}
     environment |= {"PYTHONPATH": str(installed / "site"), "FLASKMAIL_DATA": str(installed / "data")}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_it_is_found_through_its_entry_point(installed: Path) -> None:

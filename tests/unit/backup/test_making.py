@@ -161,7 +161,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(server: Server, tmp_path: 
         "make_backup(s.store, s.directory, data, data.parent / 'b',"
         " tell=lambda done, total, what: os._exit(9) if what.startswith('ben') else None)"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "data")], timeout=60)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "data")], timeout=300)
     assert killed.returncode == 9
     [left] = names(tmp_path) - {"data"}
     assert left.startswith(".b.unfinished-")

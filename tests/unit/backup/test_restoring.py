@@ -166,7 +166,7 @@ def test_a_restore_that_was_killed_is_begun_again(
     backup: Path, tmp_path: Path, check: Check, opened: Callable[[Path], Server], where: str
 ) -> None:
     data = tmp_path / "d"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(backup), str(data), where], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(backup), str(data), where], timeout=300)
     assert done.returncode == 9
     # Nothing that a server takes for its data.
     assert not (data / "control.db").exists()

@@ -41,7 +41,7 @@ def test_the_shell_fills_in(tmp_path: Path, shell: str) -> None:
 
     def run() -> tuple[str, str]:
         words = [program, "-c", SCRIPTS[shell]]
-        done = subprocess.run(words, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(words, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         return done.stdout.strip(), done.stderr
 
     # A home where the shell was never set up.

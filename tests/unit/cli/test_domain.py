@@ -14,7 +14,7 @@ def names(tmp_path, flaskmail, monkeypatch):
 hostname = "mail.example.org"
 [dns]
 resolver = ["127.0.0.1:{server.address[1]}"]
-timeout = "5s"
+timeout = "30s"
 reports = "reports@example.net"
 """
         (tmp_path / "config.toml").write_text(config)

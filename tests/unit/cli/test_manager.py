@@ -145,7 +145,7 @@ def test_a_password_that_nobody_can_be_asked_for(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         start_new_session=True,
     )
     assert (done.returncode, "put it into FLASKMAIL_PASSWORD" in done.stderr) == (2, True), done

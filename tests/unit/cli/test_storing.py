@@ -184,7 +184,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from flaskmail.cli import main; main()", "permission", "list"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False
         )
     assert (done.returncode, done.stderr) == (1, "Error: No space left on device\n"), done
 

@@ -127,7 +127,7 @@ def imported(tmp_path: Path, *arguments: str) -> set[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stdout, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))

@@ -31,12 +31,12 @@ def server():
         yield server
 
 
-def statuses(server, records=RECORDS, seconds=5):
+def statuses(server, records=RECORDS, seconds=60):
     return {one.record.name: (one.status, one.detail) for one in check_records(records, [server.address], seconds)}
 
 
 def test_what_the_zone_file_says_is_found(server):
-    findings = check_records(RECORDS, [server.address], 5)
+    findings = check_records(RECORDS, [server.address], 60)
     assert [one.record for one in findings] == RECORDS
     assert {one.status for one in findings} == {"ok"}
     assert [one.found for one in findings] == [(one.content,) for one in RECORDS]
@@ -73,11 +73,16 @@ def test_addresses_in_place_of_an_alias(server):
 def test_names_that_nobody_answers_are_unknown_and_the_others_known(server):
     silent, failing, rubbish = "_dmarc.example.org.", "_smtp._tls.example.org.", "_mta-sts.example.org."
     server.silent, server.failing, server.rubbish = {silent}, {failing}, {rubbish}
-    found = statuses(server, seconds=1)
+    # The silent one takes all the time that there is, in which a slow machine has to ask for the others.
+    for seconds in (1, 10, 60):
+        found = statuses(server, seconds=seconds)
+        others = {status for name, (status, _) in found.items() if name not in (silent, failing, rubbish)}
+        if others == {"ok"} and "time" not in found[failing][1]:
+            break
     assert found[silent] == ("unknown", "No resolver answered in time.")
     assert found[failing] == ("unknown", "No resolver gave a usable answer.")
     assert found[rubbish][0] == "unknown"
-    assert {status for name, (status, _) in found.items() if name not in (silent, failing, rubbish)} == {"ok"}
+    assert others == {"ok"}
 
 
 def test_a_server_that_says_nothing_at_all_ends_the_check(server):
@@ -92,7 +97,7 @@ def test_a_resolver_that_is_not_there_is_unknown(server, monkeypatch):
         pass
     assert {one.status for one in check_records(RECORDS[:2], [gone.address], 0.5)} == {"unknown"}
     # The next one is asked.
-    found = check_records(RECORDS[:2], [gone.address, server.address], 10)
+    found = check_records(RECORDS[:2], [gone.address, server.address], 60)
     assert {one.status for one in found} == {"ok"}
 
 
@@ -105,13 +110,13 @@ def test_long_answers_come_over_a_connection(server):
 
 def test_octets_that_are_no_text_are_shown(server):
     server.serve('example.org. 60 IN TXT "v=spf1 \\255\\000"\n')
-    finding = check_records([RECORDS[1]], [server.address], 5)[0]
+    finding = check_records([RECORDS[1]], [server.address], 60)[0]
     assert (finding.status, finding.found) == ("different", ("v=spf1 \\xff\x00",))
 
 
 def test_a_name_that_cannot_be_asked_is_unknown(server):
     record = Record("TXT", "a" * 64 + ".example.org.", "v=spf1 -all", "spf")
-    assert check_records([record], [server.address], 5)[0].status == "unknown"
+    assert check_records([record], [server.address], 60)[0].status == "unknown"
 
 
 def test_a_machine_without_resolvers_is_told_to_name_one(monkeypatch, tmp_path):

@@ -411,7 +411,7 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from notes import Label, Note, note
 from flaskmail.store.sqlite import SqliteStore
-store = SqliteStore(Path(sys.argv[1]), [Note(), Label()], lock_timeout=60)
+store = SqliteStore(Path(sys.argv[1]), [Note(), Label()], lock_timeout=300)
 name, total = sys.argv[3], int(sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -481,7 +481,7 @@ def test_threads_and_processes_with_failures(store: SqliteStore, root: Path) -> 
         for process in running:
             go(process)
         for process in running:
-            said += process.communicate(timeout=120)[0].split()
+            said += process.communicate(timeout=300)[0].split()
             assert process.returncode == 0
     finally:
         for process in running:

@@ -24,7 +24,7 @@ sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from notes import Label, Note
 from flaskmail.store.sqlite import SqliteStore
-store = SqliteStore(Path(sys.argv[1]), [Note(), Label()], lock_timeout=60)
+store = SqliteStore(Path(sys.argv[1]), [Note(), Label()], lock_timeout=300)
 name, total = sys.argv[2], int(sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -147,7 +147,7 @@ def test_processes_get_fair_shares(store: SqliteStore, root: Path) -> None:
             process.stdin.write("go\n")
             process.stdin.flush()
         for process in running:
-            process.communicate(timeout=120)
+            process.communicate(timeout=300)
             assert process.returncode == 0
     finally:
         for process in running:
