@@ -119,6 +119,9 @@ def _no_blob() -> RequestError:
 
 def _span(size: int, etag: str) -> tuple[int, int] | None:
     environ = request.environ
+    # RFC 9110 section 14.2: the field MUST be ignored where the method is not GET.
+    if request.method != "GET":
+        return None
     # RFC 9110 section 13.1.5: a range of another version is of no use; a blob never changes, so only its tag can match.
     if environ.get("HTTP_IF_RANGE", etag).strip() != etag:
         return None
