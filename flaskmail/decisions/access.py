@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from flaskmail.decisions.client import Client
-
 ALLOWED = 200
 CLOSED = 403
 """Answered when the setting gives no status that can be used."""
@@ -20,8 +18,3 @@ def access_status(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         return CLOSED
     return value if value == ALLOWED or 400 <= value <= 599 else CLOSED
-
-
-def is_proven_local(client: Client) -> bool:
-    """Whether the request comes from this machine itself, so that no setting may lock its administrator out."""
-    return client.local

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flaskmail.builtin.access import DETAIL
 from flaskmail.decisions.addresses import is_host_header
 from flaskmail.decisions.client import Client
 from flaskmail.decisions.cors import PREFLIGHT
@@ -77,7 +78,7 @@ class Gates:
         elif policy.access is not None and not client.local:
             status = policy.access.status(environ, client)
             if status != 200:
-                return problem(status, "This server does not answer this request.")
+                return problem(status, DETAIL)
         if "HTTP_AUTHORIZATION" in environ or client.exempt or path in HEALTH:
             return None
         if hooks.rate_limit is not None:
