@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-LONGEST_PATH = 4000
-"""Characters of a path to come back to; an authorization request fits."""
+LONGEST_PATH = 8190
+"""Characters of a path to come back to: the most that ``server.limit-request-line`` can let in."""
 
 
 def local_path(text: str | None) -> str | None:

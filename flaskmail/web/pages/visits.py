@@ -16,7 +16,7 @@ from flaskmail.accounts.faults import UnknownName
 from flaskmail.accounts.principals import Principal, Secret
 from flaskmail.accounts.websessions import WebSession, new_value
 from flaskmail.config.signingin import BrowserSession
-from flaskmail.decisions.pages import LONGEST_PATH, cross_site, form_token
+from flaskmail.decisions.pages import cross_site, form_token
 from flaskmail.errors import FlaskmailError, RequestError
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import POLICY
@@ -233,7 +233,7 @@ def sign_in_path(target: str, *, again: bool = False, hint: str = "") -> str:
     path = f"/login?{first}next={quote(target, safe='/')}"
     now = visit()
     line = f"GET {now.prefix}{path} HTTP/1.1"
-    if len(line) > now.server.settings.server.limit_request_line or len(target) > LONGEST_PATH:
+    if len(line) > now.server.settings.server.limit_request_line:
         raise RequestError(
             414, "This address is too long to come back to after signing in. Sign in first, then open it again."
         )

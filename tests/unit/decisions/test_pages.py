@@ -69,7 +69,7 @@ EVIL = [
     "#//evil.example",
     "./account",
     "../account",
-    "/" + "a" * 5000,
+    "/" + "a" * 8190,
     "/\x7f",
     "/\ud800",
     "http://localhost:8080/account",
