@@ -40,6 +40,7 @@ def test_every_path_has_an_area() -> None:
     ] == [*("jmap", "upload", "api", "auth", "discovery")]
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_processes_are_added_up_and_their_ends_lose_nothing(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     recorder.count("GET", 200, "/", 0, 0)

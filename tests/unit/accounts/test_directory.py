@@ -182,6 +182,7 @@ def test_an_exception_rolls_back(directory: Directory, tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_process_opens_its_own_connection(
     directory: Directory, open_directory: Callable[[], Directory]
 ) -> None:

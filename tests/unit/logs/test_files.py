@@ -85,6 +85,7 @@ def write_many(folder: Path, number: int) -> None:
         writer.write(text(number * 1000 + one))
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_several_processes_write_whole_lines(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=write_many, args=(tmp_path, number)) for number in range(4)]
@@ -101,6 +102,7 @@ def test_several_processes_write_whole_lines(tmp_path: Path) -> None:
         assert own == [f"number {n * 1000 + i}" for i in range(300)]
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_writer_opens_anew_after_a_fork_and_after_its_file_was_removed(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.write(text(1))
