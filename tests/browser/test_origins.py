@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import EVIL, Browser, Site
+from browsing import EVIL, PATIENCE, Browser, Site
 
 from flaskmail.testing import LiveServer, basic, live_server
 
@@ -143,6 +144,9 @@ def test_no_script_of_a_download_runs(closed_server: Serving, browser: Browser, 
     assert len(headers) < len(answered.headers)
     site.pages |= {"/shown": (headers, EVIL), "/unguarded": ({"Content-Type": "text/html"}, EVIL)}
     browser.open(f"{site.origin}/unguarded")
+    deadline = time.monotonic() + PATIENCE
+    while "/beacon" not in site.asked and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert (browser.run("return document.title"), site.asked.count("/beacon")) == ("ran", 1)
     browser.open(f"{site.origin}/shown")
     shown = browser.run("return [document.title, document.body.innerText, location.pathname, self.origin]")
