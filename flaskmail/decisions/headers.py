@@ -197,8 +197,9 @@ class Outgoing:
                 return None
         return self.items
 
-    def merged(self, headers: Sequence[Header], *, keep: bool = False) -> list[Header]:
-        """The headers as they leave. keep: the response is a download or a sign-in page (:data:`KEPT`).
+    def merged(self, headers: Sequence[Header], *, keep: bool = False, limited: bool = False) -> list[Header]:
+        """The headers as they leave. keep: the response is a download or a sign-in page (:data:`KEPT`). limited: a limit of
+        ours is told in :data:`LIMIT_NAMES`, so that nobody else's may be.
 
         Done twice it changes nothing more."""
         touches, defaults = self.touches, self.defaults
@@ -213,6 +214,7 @@ class Outgoing:
                 vary.append(pair[1])
             elif (
                 name in defaults
+                or (name in LIMIT_NAMES and not limited)
                 or (name == "cache-control" and is_no_store(pair[1]))
                 or (keep and name in KEPT and name not in self.removed)
             ):

@@ -137,9 +137,11 @@ class Gates:
         return spent.wait
 
     def limited_address(self, environ: Environ) -> str:
-        """The address that failures of this request count for; "" when nobody knows it, or it is a trusted proxy's own."""
+        """The address that failures of this request count for, and by which networks let somebody in; "" when nobody knows it, or
+        it is that of a trusted proxy which does not say for whom it asks. A client in a network of trusted ones has its own."""
         client: Client = environ[CLIENT]
-        return "" if client.address is None or (client.trusted and client.exempt) else client.address
+        unsaid = client.trusted and client.exempt and not client.forwarded
+        return "" if client.address is None or unsaid else client.address
 
     def spend_unproven(self, environ: Environ) -> None:
         """Counts a request whose ``Authorization`` header proves nothing: what it says is wrong, or is not asked for at that

@@ -30,7 +30,7 @@ def leave(response: Response) -> Response:
             out = with_headers(policy, now, out, response.status_code, headers)
         added = out.added(headers)
         if added is None:
-            headers[:] = out.merged(headers, keep=KEEP in environ)
+            headers[:] = out.merged(headers, keep=KEEP in environ, limited=FURTHER in environ)
             added = ()
         if FURTHER in environ:
             added = (*added, *environ[FURTHER])
@@ -47,7 +47,7 @@ def joined(out: Outgoing, status: str, headers: list[Header], environ: Environ) 
         out = with_headers(policy, request_of(environ), out, int(status[:3]), headers)
     added = out.added(headers)
     if added is None:
-        return [*out.merged(headers, keep=KEEP in environ), *further]
+        return [*out.merged(headers, keep=KEEP in environ, limited=FURTHER in environ), *further]
     return [*headers, *added, *further]
 
 

@@ -305,6 +305,22 @@ class TestHttps:
         assert "nothing here could be https" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ([], ""),
+        ([("X-Forwarded-For", "10.1.2.3")], "10.1.2.3"),
+        ([("X-Forwarded-For", "10.1.2.3, 203.0.113.7")], "203.0.113.7"),
+        ([("X-Forwarded-For", "unknown")], ""),
+    ],
+)
+def test_a_proxy_that_says_nothing_is_no_client(forwarded: list[tuple[str, str]], address: str) -> None:
+    app = bare_app()
+    policy = HttpPolicy(app, {"use-x-forwarded": True, "trusted-proxies": ["10.0.0.0/8"]})
+    app.add_url_rule("/whose", view_func=lambda: [policy.limited_address(request.environ)])
+    assert json.loads(ask(app, "/whose", forwarded, socket_peer="10.0.0.1").body) == [address]
+
+
 class TestAccess:
     RULE = "if_then(starts_with(url_path, '/api'), 404, 200)"
 
@@ -357,6 +373,14 @@ class TestLimits:
     def test_false_switches_off(self) -> None:
         app = applied({"rate-limit": {"anonymous": False}})
         assert ask(app).all("RateLimit") == []
+
+    @pytest.mark.parametrize(("rate", "told"), [(False, "theirs"), ("5/1h", '"anonymous"')])
+    def test_the_applications_own_limits_are_told_where_ours_are_not(self, rate: object, told: str) -> None:
+        app = bare_app()
+        app.add_url_rule("/theirs", view_func=lambda: ("", {"RateLimit": "theirs"}))
+        HttpPolicy(app, {"rate-limit": {"anonymous": rate}})
+        [limit] = ask(app, "/theirs", socket_peer="203.0.113.9").all("RateLimit")
+        assert limit.partition(";")[0] == told
 
     @pytest.mark.parametrize("in_file", [False, True])
     def test_processes_count_together(self, tmp_path: Path, in_file: bool) -> None:
