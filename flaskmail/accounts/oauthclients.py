@@ -155,7 +155,9 @@ class OAuthClients:
         client = self.find(credentials.id)
         basic = credentials.method == "client_secret_basic"
         if client is not None and credentials.method != client.auth_method:
-            raise invalid_client(f"This client is registered for {client.auth_method}.", basic=basic)
+            raise invalid_client(
+                f"This client is registered with the authentication method {client.auth_method}.", basic=basic
+            )
         if client is not None and not client.confidential:
             return client
         # A secret cannot be guessed: one who tries is slowed down alone, and locks out neither the client nor its neighbours.

@@ -231,7 +231,7 @@ def next_step(
         login = bool(request.prompt & {"login", "select_account"})
         login = login or (request.max_age is not None and now - authenticated > request.max_age)
     if login:
-        return _without_pages(request, "login_required", "Nobody is signed in.") or "login"
+        return _without_pages(request, "login_required", "The user has to sign in.") or "login"
     # A public client can be impersonated (RFC 8252 section 8.6), and OpenID Connect Core section 11 wants consent for
     # offline access: only what a secret protects is passed on unasked.
     remembered = agreed and request.client.confidential and "consent" not in request.prompt
