@@ -333,12 +333,15 @@ def test_a_clock_that_jumps_moves_no_state_back(fresh: Callable[..., Tenant], mo
 # ---- files
 
 
-def test_nobody_else_may_read_the_data(tmp_path: Path) -> None:
+def test_nobody_else_may_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the umask was; also what a command, a worker and an upload made."""
     from flaskmail.testing import live_server
 
     from ..wire.conftest import ROOT, START
 
+    # What other servers of this user leave at home is not this one's.
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
     former = os.umask(0)
     try:
         with live_server(folder=tmp_path, arguments=START, python_path=ROOT) as server:
