@@ -263,7 +263,10 @@ class Authenticator:
     ) -> Principal:
         if not comes_from(held.networks, address):
             log.warning(
-                "refused the credential %s of %s from %s", held.principal.grant.id, held.principal.name, address
+                "refused the credential %s of %s: %s is in none of its networks",
+                held.principal.grant.id,
+                held.principal.name,
+                address or "an address that nobody knows",
             )
             raise RequestError(401, WRONG)
         principal = self.admit(held.principal)

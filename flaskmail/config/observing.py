@@ -105,8 +105,8 @@ class Prometheus:
     networks: tuple[str, ...] = setting(
         NETWORKS,
         (),
-        "Clients that need no credentials: networks, addresses, or the names loopback and private. A trusted proxy that does not "
-        "say who its client is never counts as one of them.",
+        "Clients that need no credentials: networks, addresses, or the names loopback and private. With "
+        "server.http.use-x-forwarded, what is in trusted-proxies never counts as one of them: give it the name and password.",
         example='["10.1.2.3", "loopback"]',
     )
     auth: PrometheusAuth = PrometheusAuth()

@@ -137,11 +137,17 @@ class Gates:
         return spent.wait
 
     def limited_address(self, environ: Environ) -> str:
-        """The address that failures of this request count for, and by which networks let somebody in; "" when nobody knows it, or
-        it is that of a trusted proxy which does not say for whom it asks. A client in a network of trusted ones has its own."""
+        """The address that failures of this request count for, and from which a credential may have to come; "" when nobody knows
+        it, or it is that of a trusted proxy which does not say for whom it asks."""
         client: Client = environ[CLIENT]
         unsaid = client.trusted and client.exempt and not client.forwarded
         return "" if client.address is None or unsaid else client.address
+
+    def proven_address(self, environ: Environ) -> str:
+        """The same where an address alone lets somebody in: "" also for all that trusted proxies have, since one that passes on
+        what clients say of themselves would let everybody in."""
+        client: Client = environ[CLIENT]
+        return "" if client.trusted and client.exempt else self.limited_address(environ)
 
     def spend_unproven(self, environ: Environ) -> None:
         """Counts a request whose ``Authorization`` header proves nothing: what it says is wrong, or is not asked for at that

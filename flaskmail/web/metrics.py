@@ -71,7 +71,7 @@ def add(blueprint: Blueprint, server: Server) -> None:
 def admit(server: Server, settings: Prometheus, environ: Environ) -> None:
     """Raises RequestError 401, 403, 429 or 503 for those who may not read."""
     policy: HttpPolicy | None = environ.get(POLICY)
-    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
+    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.proven_address(environ)
     ip = read_peer(address) if address else None
     if ip is not None and ip in _networks(settings.networks):
         return

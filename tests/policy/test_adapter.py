@@ -306,19 +306,20 @@ class TestHttps:
 
 
 @pytest.mark.parametrize(
-    ("forwarded", "address"),
+    ("forwarded", "limited", "proven"),
     [
-        ([], ""),
-        ([("X-Forwarded-For", "10.1.2.3")], "10.1.2.3"),
-        ([("X-Forwarded-For", "10.1.2.3, 203.0.113.7")], "203.0.113.7"),
-        ([("X-Forwarded-For", "unknown")], ""),
+        ([], "", ""),
+        ([("X-Forwarded-For", "10.1.2.3")], "10.1.2.3", ""),
+        ([("X-Forwarded-For", "10.1.2.3, 203.0.113.7")], "203.0.113.7", "203.0.113.7"),
+        ([("X-Forwarded-For", "unknown")], "", ""),
     ],
 )
-def test_a_proxy_that_says_nothing_is_no_client(forwarded: list[tuple[str, str]], address: str) -> None:
+def test_a_proxy_that_says_nothing_is_no_client(forwarded: list[tuple[str, str]], limited: str, proven: str) -> None:
     app = bare_app()
     policy = HttpPolicy(app, {"use-x-forwarded": True, "trusted-proxies": ["10.0.0.0/8"]})
-    app.add_url_rule("/whose", view_func=lambda: [policy.limited_address(request.environ)])
-    assert json.loads(ask(app, "/whose", forwarded, socket_peer="10.0.0.1").body) == [address]
+    told = (policy.limited_address, policy.proven_address)
+    app.add_url_rule("/whose", view_func=lambda: [one(request.environ) for one in told])
+    assert json.loads(ask(app, "/whose", forwarded, socket_peer="10.0.0.1").body) == [limited, proven]
 
 
 class TestAccess:
