@@ -161,7 +161,9 @@ def _joined(top: Reader, stored: Mapping[str, str], source: Path | None, checks:
     problems += map(located, _across(settings, below, top, failed))
     failed = {problem.key for problem in problems}
     for check in checks:
-        problems += (located(one) for one in check(settings) if _setting(one.key) not in failed)
+        found = [one for one in check(settings) if _setting(one.key) not in failed]
+        # All others name the plugin that is wrong.
+        problems += (located(one) if one.where in ("settings", STORED) else one for one in found)
     if problems:
         raise ConfigError(problems)
     return dataclasses.replace(settings, origins=origins, written=top.written)

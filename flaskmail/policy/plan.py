@@ -327,7 +327,8 @@ def check(settings: Settings) -> Iterator[Problem]:
             problems = _examine(settings.server.http, surroundings, SECTION)[1]
             balancers = list(unknown_balancers(settings.server.listener, named))
         except ConfigError as error:
-            problems += error.problems
+            # The others may follow from it.
+            problems = [*error.problems, *problems]
     yield from problems
     yield from balancers
 

@@ -479,8 +479,11 @@ def test_settings_may_name_what_plugins_of_a_file_bring(tmp_path: Path) -> None:
     config.write_text(text % "198.51.100.0/24")
     assert load(config, {}).plugins.options == {"ours": {"network": "198.51.100.0/24"}}
     config.write_text(text % "somewhere")
-    with pytest.raises(ConfigError, match="somewhere"):
+    with pytest.raises(ConfigError, match="somewhere") as caught:
         load(config, {})
+    # What follows from the plugin's mistake comes behind it.
+    wrong = [(problem.where, problem.key) for problem in caught.value.problems]
+    assert wrong == [("ours", "trusted_networks: ours"), (str(config), "server.http.trusted-proxies[0]")]
     config.write_text(text.replace("['ours']", "['theirs']") % "198.51.100.0/24")
     with pytest.raises(ConfigError, match="theirs"):
         load(config, {})
