@@ -45,10 +45,6 @@ class Access:
         """Whether what belongs to this domain (None: to the whole server) exists for it at all."""
         return self.domain is None or (domain is not None and domain == self.domain)
 
-    def missing(self, wanted: frozenset[str]) -> frozenset[str]:
-        """Those of ``wanted`` that it does not have: nobody grants more than he has."""
-        return wanted - self.permissions
-
     def lacking(self, permission: str, *others: str) -> RequestError:
         """The refusal of what needs one of these permissions, none of which it has; it names the first."""
         refusal = lacking(permission)
