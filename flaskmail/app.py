@@ -140,7 +140,8 @@ def greeting(address: Address, scheme: str, url: str | None, password: str, ther
         arguments += ["--unix-socket", address]
     else:
         host, port = str(address[0]), address[1]
-        if host in ("", "0.0.0.0", "::", "127.0.0.1", "::1"):
+        # Not ::1, which localhost is not everywhere.
+        if host in ("", "0.0.0.0", "::", "127.0.0.1"):
             host = "localhost"
         local = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     if scheme == "https" and there is None:

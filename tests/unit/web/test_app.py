@@ -23,6 +23,7 @@ def curl(text: str) -> list[str]:
         (("127.0.0.1", 8080), "http", ["http://localhost:8080/.well-known/jmap"]),
         (("0.0.0.0", 80), "http", ["http://localhost:80/.well-known/jmap"]),
         (("::", 8080, 0, 0), "http", ["http://localhost:8080/.well-known/jmap"]),
+        (("::1", 8080, 0, 0), "http", ["http://[::1]:8080/.well-known/jmap"]),
         (("192.0.2.1", 8080), "http", ["http://192.0.2.1:8080/.well-known/jmap"]),
         (("2001:db8::1", 8080, 0, 0), "http", ["http://[2001:db8::1]:8080/.well-known/jmap"]),
         (("127.0.0.1", 8443), "https", ["--insecure", "https://localhost:8443/.well-known/jmap"]),
