@@ -114,7 +114,7 @@ class _Telling:
     # ---- the request
     def request(self) -> dict[str, Any]:
         asked = self.asked
-        query = re.sub(r"((?:^|&)access_token=)[^&]*", rf"\1{HIDDEN}", str(asked.get("QUERY_STRING") or ""))
+        query = _without_token(str(asked.get("QUERY_STRING") or ""))
         path = asked.get("SCRIPT_NAME", "") + asked.get("PATH_INFO", "") + (f"?{query}" if query else "")
         scheme = "https" if asked.get("wsgi.url_scheme") == "https" else "http"
         headers = [
@@ -416,4 +416,9 @@ def _shown(value: Any) -> Any:
     """The value of a variable, without what nobody else may know."""
     if isinstance(value, list):
         return [f"{one.partition(':')[0]}: {HIDDEN}" if one.partition(":")[0] in SECRET else one for one in value]
-    return value
+    return _without_token(value) if isinstance(value, str) else value
+
+
+def _without_token(query: str) -> str:
+    """A query, or a URL with one, without the token that RFC 6750 section 2.3 puts there."""
+    return re.sub(r"((?:^|[?&])access_token=)[^&]*", rf"\1{HIDDEN}", query)

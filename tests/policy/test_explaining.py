@@ -185,12 +185,15 @@ def test_a_failing_endpoint_rule_is_told_with_the_reason() -> None:
 
 
 def test_secrets_of_the_request_are_not_shown() -> None:
-    settings = {"url": "if_then(contains(headers, 'x'), 'https://a.example', 'https://b.example')"}
+    settings = {
+        "url": "if_then(contains(headers, 'x'), 'https://a.example', 'https://b.example')",
+        "allowed-endpoint": "if_then(contains(url, 'y'), 404, 200)",
+    }
     row = {"headers": [["Authorization", "Bearer geheim"], ["Cookie", "sid=geheim"]]}
     found = explained(settings, environ_of(row, "/x?access_token=geheim&a=b"))
     text = json.dumps(found.as_data())
     assert "geheim" not in text
-    assert text.count(HIDDEN) == 5
+    assert text.count(HIDDEN) == 6
     assert found.request["url"].endswith(f"/x?access_token={HIDDEN}&a=b")
 
 
