@@ -97,7 +97,10 @@ class Visit:
         return None if self.session is None or self.session.pending else self.session.principal
 
     def signed_in(self) -> WebSession:
-        """The session in which somebody is signed in. Else the browser is sent to sign in, and comes back."""
+        """The session in which somebody is signed in, once the form that was sent is there. Else the browser is sent to sign
+        in, and comes back."""
+        if self.session is not None and request.method == "POST":
+            self.form()
         if self.session is None or self.session.pending:
             raise Elsewhere(sign_in_path(here()))
         return self.session
@@ -163,6 +166,9 @@ class Visit:
 
     def _read(self) -> dict[str, str]:
         body = read_form(MOST_OCTETS)
+        if self.session is not None:
+            # A form can take its time to come: what ended the session meanwhile counts.
+            self.session = self.server.directory.web_sessions.holder(self.value, self.limits)
         reason = cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), self._origins())
         if reason:
             raise RequestError(403, reason)

@@ -8,6 +8,8 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
+from urllib.parse import urlencode
 
 import pytest
 from flask import Blueprint
@@ -704,6 +706,29 @@ class TestForgery:
         assert (database.row(rows), made.server.directory.tokens.all(), database.version()) == before
         # That these attempts are one step from the real thing.
         assert alice.post(path, fields | right).status_code != 403
+
+    @pytest.mark.parametrize("path", [path for path in POSTS if path.startswith(("/account", "/device"))])
+    def test_what_ends_a_session_counts_while_a_form_is_on_its_way(
+        self, made: MadeServer, alice: Person, path: str
+    ) -> None:
+        """Whoever has stolen a cookie could else begin to send a form, and end it after the owner has changed the password."""
+        directory = made.server.directory
+        principal = directory.principals.get(ALICE)
+        token = forms(alice.get("/account").text)[0].fields["token"]
+        data = urlencode(POSTS[path] | {"token": token}).encode()
+        before = directory.principals.secret_of(principal.id)
+
+        class Late(BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                directory.web_sessions.end_others(principal)
+                return super().read(size)
+
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        answered = alice.client.post(path, input_stream=Late(data), content_length=len(data), headers=kind)
+        assert (answered.status_code, answered.headers["Location"][:12]) == (303, "/login?next=")
+        assert directory.tokens.all() == []
+        assert directory.principals.secret_of(principal.id) == before
+        assert directory._database.row("SELECT count(*) FROM totp") == (0,)
 
     def test_a_sign_in_cannot_be_forged(self, visitor: Callable[..., Person]) -> None:
         victim, attacker = visitor(), visitor()
