@@ -119,9 +119,9 @@ def test_every_operation_with_every_scope(world: World, owner: Principal, scope:
 
 
 @pytest.mark.parametrize("scope", ALL)
-def test_every_route_with_every_scope(world: World, scope: str) -> None:
+def test_every_route_with_every_scope(world: World, owner: Principal, scope: str) -> None:
     made = world.made
-    admin = world.server.directory.principals.get(f"owner@{DOMAIN}")
+    admin = world.server.directory.principals.get(owner.name)
     _, token = made.server.directory.tokens.create(admin, scopes=frozenset({scope}))
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     for rule in made.app.url_map.iter_rules():
@@ -141,9 +141,8 @@ def test_every_route_with_every_scope(world: World, scope: str) -> None:
             assert made.send(method, path, {"Content-Type": "application/json"}, body).status == 401, rule.rule
 
 
-def test_who_manages_with_too_small_a_token_is_told_the_scope(world: World) -> None:
+def test_who_manages_with_too_small_a_token_is_told_the_scope(world: World, owner: Principal) -> None:
     directory = world.server.directory
-    owner = directory.principals.get(f"owner@{DOMAIN}")
     nobody = world.asker("nobody", ("user",))
     for person, path, scope in (
         (owner, "/api/principal", MANAGEMENT),
