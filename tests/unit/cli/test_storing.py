@@ -157,7 +157,7 @@ def test_what_is_done_here_is_written_down(flaskmail: Command, tmp_path: Path) -
     ]
     assert {one["actor"] for one in found} == {"local"}
     assert flaskmail("restore", tmp_path / "b", "--account", "ann@example.org").exit_code == 1
-    assert json.loads(flaskmail("audit", "--json").stdout)[0]["status"] == 500
+    assert json.loads(flaskmail("audit", "--json").stdout)[0]["status"] == 409
 
 
 def test_somebody_elses_data_is_left_alone(flaskmail: Command, monkeypatch: pytest.MonkeyPatch) -> None:
