@@ -268,8 +268,8 @@ def authenticate(server: Any, request: Any, credentials: Credentials) -> Any:
     request: a ``werkzeug.Request`` whose body cannot be read. Answers a ``Principal``, as
     ``server.directory.principals.get(name)`` gives it (a ``flaskmail.errors.FlaskmailError`` when nobody has that name),
     or ``Denied``: then no other credential helps. Asked for every request that needs an account, also without an
-    Authorization header. None: no opinion; the built-in ``credentials`` checks Basic and Bearer. A RequestError is
-    answered as it stands.
+    Authorization header, and once more when its body took a second to come. None: no opinion; the built-in ``credentials``
+    checks Basic and Bearer. A RequestError is answered as it stands.
 
     The sign-in page asks too, with what was typed as Basic credentials and a request that brings nothing else; then the
     second factor is asked for as ever. With Basic itself, the password of an account with a second factor lets nobody in.

@@ -30,6 +30,9 @@ PIECE = 64 * 1024
 Environ = dict[str, Any]
 """A request's WSGI environ."""
 
+SLOW = 1.0
+"""Seconds that a body may take to come before it is asked anew whose request it is."""
+
 FAILED = "flaskmail.failed"
 """Key of the environ: the exception with which a request ended before it came to Flask, whose handlers answer it."""
 
@@ -111,6 +114,13 @@ def who(server: Server, environ: Environ) -> Principal:
     if policy is not None:
         policy.spend_account(environ, principal)
     return principal
+
+
+def who_still(server: Server, environ: Environ, principal: Principal) -> Principal:
+    """The same principal, now that the body is there; asked anew when that took a while: what ended the credential meanwhile
+    counts. Raises as ``who``."""
+    began = environ.get(accesslog.STARTED)
+    return principal if began is None or time.perf_counter() - began < SLOW else who(server, environ)
 
 
 def spend_unproven(environ: Environ) -> None:

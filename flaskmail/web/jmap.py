@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from flaskmail.errors import RequestError
 from flaskmail.server import Server
-from flaskmail.web.admission import Environ, Slots, base_url, install, read_body, refuse_encoding, who
+from flaskmail.web.admission import Environ, Slots, base_url, install, read_body, refuse_encoding, who, who_still
 from flaskmail.web.blobs import NameConverter, download, upload
 from flaskmail.web.mounting import prefix_of
 from flaskmail.web.ranges import matches
@@ -38,6 +38,7 @@ class Api:
         limits = server.limits
         with self._requests.slot(principal.id, limits.maxConcurrentRequests):
             body = read_body(environ, limits.maxSizeRequest)
+            principal = who_still(server, environ, principal)
             answer = server.handle(principal, body, base_url(server, environ, prefix))
         return answer, [
             ("Content-Type", "application/json"),

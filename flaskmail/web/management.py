@@ -22,6 +22,7 @@ from flaskmail.web.admission import (
     refuse_encoding,
     spend_unproven,
     who,
+    who_still,
 )
 from flaskmail.web.mounting import prefix_of
 
@@ -64,9 +65,18 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
         if request.method == "OPTIONS":
             return Response(status=204, headers={"Allow": api().methods(segments(environ, rest), legacy)})
 
+        asking: Principal | None = None
+
         def asker() -> tuple[Principal, Access]:
-            principal = who(server, environ)
-            return principal, server.access_of(principal)
+            nonlocal asking
+            asking = who(server, environ)
+            return asking, server.access_of(asking)
+
+        def body(limit: int) -> bytes:
+            found = read(environ, limit)
+            if asking is not None:
+                who_still(server, environ, asking)
+            return found
 
         answer = api().answer(
             server,
@@ -75,7 +85,7 @@ def management_blueprint(server: Server, *, self_reliant: bool = True) -> Bluepr
                 segments=segments(environ, rest),
                 query=query_of(environ),
                 headers={name.lower(): value for name, value in request.headers.items()},
-                read=lambda limit: read(environ, limit),
+                read=body,
                 address=client_of(environ),
                 base_url=lambda: base_url(server, environ, prefix()),
             ),

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from flaskmail.errors import OverQuota, StoreError
 from flaskmail.server import Server
 from flaskmail.testing import PASSWORD, Jmap, MadeServer, Reply, basic, make_server
-from flaskmail.web import discovery_blueprint, jmap_blueprint
+from flaskmail.web import admission, discovery_blueprint, jmap_blueprint
 
 ECHO = json.dumps({"using": ["urn:ietf:params:jmap:core"], "methodCalls": [["Core/echo", {"a": 1}, "c"]]}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -28,6 +28,33 @@ def problem(reply: Reply) -> dict[str, Any]:
     assert found["status"] == reply.status
     assert found["detail"]
     return found
+
+
+def test_what_ends_a_credential_counts_while_a_body_is_on_its_way(
+    made: MadeServer, alice: Jmap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has stolen a token could else begin a request, and end it after the owner has ended the token."""
+    directory = made.server.directory
+    principal = directory.principals.get("alice@example.org")
+    more = json.dumps([{"type": "addAppPassword", "name": "thief"}]).encode()
+    for slow, wanted in ((0.0, (401, 401)), (60.0, (200, 200))):
+        monkeypatch.setattr(admission, "SLOW", slow)
+        statuses = []
+        for path, body in (("/jmap/", ECHO), ("/api/account/auth", more)):
+            made_token, secret = directory.tokens.create(principal)
+
+            class Late(io.BytesIO):
+                def read(self, size: int | None = -1, /, id: str = made_token.id) -> bytes:
+                    if not self.tell():
+                        directory.tokens.revoke(id)
+                    return super().read(size)
+
+            asked = {"Authorization": f"Bearer {secret}", **JSON}
+            reply = made.client.post(path, input_stream=Late(body), content_length=len(body), headers=asked)
+            statuses.append(reply.status_code)
+        # What is there at once belongs to the request as it came.
+        assert tuple(statuses) == wanted
+        assert bool(directory.tokens.all(principal)) == (wanted == (200, 200))
 
 
 def test_session(made: MadeServer, alice: Jmap) -> None:
