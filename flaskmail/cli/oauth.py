@@ -54,7 +54,7 @@ def create(
 ) -> None:
     """Register an application. NAME is what people are shown when it asks for access.
 
-    Example: flaskmail oauth-client create Webmail --redirect-uri https://webmail.example.org/back
+    Example: flaskmail oauth-client create Webmail --id webmail --redirect-uri https://webmail.example.org/back
     """
     grants = [*([CODE] if uris else []), *([DEVICE] if device or not uris else []), REFRESH]
     wanted: dict[str, Any] = {
