@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -44,7 +44,7 @@ class JobQuery(Paged, kw_only=True):
     """Which jobs."""
 
     kind: Annotated[str, msgspec.Meta(max_length=50, description="verify, backup, reindex or purge.")] = ""
-    state: Annotated[State, msgspec.Meta(description="Only those in this state.")] | None = None
+    state: Annotated[Literal["", State], msgspec.Meta(description="Only those in this state.")] = ""
 
 
 def _date(seconds: float) -> str:
@@ -97,7 +97,7 @@ def jobs(call: Call, query: JobQuery) -> Listing[JobInfo]:
     return query.of(
         described(job)
         for job in call.server.jobs.all()
-        if _seen(call, job) and query.kind in ("", job.kind) and query.state in (None, job.state)
+        if _seen(call, job) and query.kind in ("", job.kind) and query.state in ("", job.state)
     )
 
 

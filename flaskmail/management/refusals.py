@@ -147,7 +147,8 @@ def of_validation(message: str, kind: Any, value: Any, what: str = "") -> Reques
         name = f"{where}.{unknown[1]}" if where else unknown[1]
         return invalid(name, "there is no such member", **_nearest(unknown[1], wanted_at(kind, value, path).names))
     wrong = _VALUE.match(told)
-    values = [] if wrong is None else wanted_at(kind, value, path).values
+    # An empty text stands for what was left out.
+    values = [] if wrong is None else [one for one in wanted_at(kind, value, path).values if one]
     if wrong is not None and values:
         wanted = f"one of these is wanted: {', '.join(values)}" if len(values) > 1 else f"{values[0]} is wanted"
         return invalid(where or what, wanted, repr(wrong[1][:80]), **_nearest(wrong[1], values))

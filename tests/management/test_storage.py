@@ -193,7 +193,10 @@ def test_one_job_of_a_kind_at_once(admin: Manager, keeper: Manager, made: MadeSe
     listed = admin("GET", "/jobs").data
     assert [job["kind"] for job in listed["items"]] == ["purge", "verify"]
     assert admin("GET", "/jobs", kind="verify", state="running").data["total"] == 1
-    assert admin("GET", "/jobs", state="runing").json["member"] == "state"
+    for state in ("runing", "null"):
+        refused = admin("GET", "/jobs", state=state)
+        assert (refused.status, refused.json["member"]) == (400, "state")
+    assert admin("GET", "/jobs", state="").data["total"] == 2
     assert admin("GET", "/jobs", limit=1, page=2).data["items"][0]["id"] == first.id
     go.append(True)
     for _ in range(1500):
