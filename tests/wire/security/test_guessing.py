@@ -184,33 +184,32 @@ def test_tokens(live: LiveServer) -> None:
     assert {stranger.send("GET", "/jmap/session", right, b"").status for _ in each_worker(live)} == {200}
 
 
-def device_code(live: LiveServer) -> int:
-    browser = Browser(Seen(live, HOME))
-    assert browser.sign_in(BOB).status == 303
-    browser.get("/device")
-    return browser.send("/device", user_code="BCDF-GHJK").status
-
-
 def client_secret(live: LiveServer) -> int:
     body = b"grant_type=refresh_token&refresh_token=x"
     sent = FORM | {"Authorization": basic("web", "fms_wrong")}
     return Seen(live, "198.51.100.40").send("POST", "/auth/token", sent, body).status
 
 
-COUNTED: Sequence[tuple[Callable[[LiveServer], int], int, float]] = (
-    (lambda live: guess(live, "198.51.100.60", f"{token_hex(4)}@example.org").status, 10, 6),
-    (lambda live: guess(live, f"198.51.98.{randbelow(256)}", BOB).status, 10, 6),
-    (device_code, 10, 6),
-    (client_secret, 10, 6),
-    (wrong_token, 100, 36),
-    (lambda live: second_factor(live).status, 5, 30),
-)
-"""What is tried, how often at once, and in how many seconds once more."""
-
-
 def test_counts_outlive_a_restart(live: LiveServer) -> None:
     # The last of this module: it ends the server that the others asked.
-    counts = [(ask, Guesses(at_once, every)) for ask, at_once, every in COUNTED]
+    bob = Browser(Seen(live, HOME))
+    assert bob.sign_in(BOB).status == 303
+
+    def device_code(live: LiveServer) -> int:
+        bob.live = Seen(live, HOME)
+        bob.get("/device")
+        return bob.send("/device", user_code="BCDF-GHJK").status
+
+    # What is tried, how often at once, and in how many seconds once more.
+    limits: Sequence[tuple[Callable[[LiveServer], int], int, float]] = (
+        (lambda live: guess(live, "198.51.100.60", f"{token_hex(4)}@example.org").status, 10, 6),
+        (lambda live: guess(live, f"198.51.98.{randbelow(256)}", BOB).status, 10, 6),
+        (device_code, 10, 6),
+        (client_secret, 10, 6),
+        (wrong_token, 100, 36),
+        (lambda live: second_factor(live).status, 5, 30),
+    )
+    counts = [(ask, Guesses(at_once, every)) for ask, at_once, every in limits]
     for ask, guesses in counts:
         guesses.use_up(partial(ask, live))
     live.stop()
