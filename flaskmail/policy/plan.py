@@ -18,7 +18,7 @@ from flaskmail.decisions.client import Claims, Client, Family, Step, Trust, deci
 from flaskmail.decisions.cors import PREFLIGHT, Cors, is_below, read_cors
 from flaskmail.decisions.headers import CORS_NAMES, DEFAULTS, Header, Outgoing, read_headers
 from flaskmail.decisions.hsts import read_hsts
-from flaskmail.decisions.mistakes import Mistake
+from flaskmail.decisions.mistakes import Mistake, shown
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.expressions import Function
@@ -402,11 +402,27 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
     )
     hsts, mistakes = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))
     problems += (Problem("settings", f"{prefix}hsts", one.found, one.expected, one.hint) for one in mistakes)
+    wrong_name = _wrong_name(surroundings.lookups)
+    if wrong_name:
+        default = {**surroundings.lookups["default"], "hostname": "localhost"}
+        surroundings = replace(surroundings, lookups={**surroundings.lookups, "default": default})
     url, access, of_rules = _rules(settings, surroundings, functions, prefix)
-    problems += of_rules
+    problems += (*wrong_name, *of_rules)
     family: Family = settings.forwarded_header  # type: ignore[assignment]
     trust = Trust(settings.use_x_forwarded, networks, family, frozenset(settings.forwarded_fields))
     return _Parts(trust, headers, cors, hsts, url, access, warnings), problems
+
+
+def _wrong_name(lookups: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """What is wrong with the name of which the default URL is made."""
+    hostname = lookups["default"].get("hostname")
+    try:
+        if isinstance(hostname, str) and read_authority(hostname)[1] is None:
+            return []
+    except ValueError:
+        pass
+    expected = "the name of a host alone, like 'mail.example.org'"
+    return [Problem("settings", "lookup.default.hostname", shown(hostname), expected)]
 
 
 def _rules(

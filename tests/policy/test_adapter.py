@@ -103,6 +103,12 @@ class TestSettings:
         assert "found 6, expected a status" in told[0]
         assert "found 'http:/where', expected a base URL" in told[1]
 
+    @pytest.mark.parametrize("hostname", ["a.example:8443", "", None])
+    def test_the_name_of_the_host_is_one(self, hostname: str | None) -> None:
+        with pytest.raises(ConfigError) as caught:
+            HttpPolicy(bare_app(), {}, lookup={"default": {"hostname": hostname}})
+        assert [problem.key for problem in caught.value.problems] == ["lookup.default.hostname"]
+
     def test_settings_may_come_later(self) -> None:
         policy, app = HttpPolicy(), bare_app()
         policy.init_app(app, {"headers": ["X-A: b"]})

@@ -107,6 +107,15 @@ class TestNames:
         assert lookups["default"]["hostname"] == hostname
         assert warnings == []
 
+    @pytest.mark.parametrize(
+        "hostname", ["https://a.example", "a.example:8443", "a b", "a.example/x", "::1", "1.2.3", "ä.example"]
+    )
+    def test_what_is_no_name_of_a_host_is_found_at_load(self, write, hostname):
+        with pytest.raises(ConfigError) as caught:
+            load(write(f"lookup.default.hostname = '{hostname}'"), {})
+        [problem] = caught.value.problems
+        assert (problem.key, problem.where[-5:]) == ("lookup.default.hostname", ".toml")
+
     def test_a_public_server_without_a_name_is_warned(self, write, monkeypatch):
         monkeypatch.setattr("socket.gethostname", lambda: "box.example.net")
         lookups, warnings = plan.names(load(write("server.bind = '0.0.0.0:80'"), {}))
