@@ -78,7 +78,8 @@ class Policy:
         self.account = _limit("account", limits.account)
         self.warnings = list(parts.warnings)
         self.redirects = self._redirects()
-        self.excluded_paths = tuple(prefix.rstrip("/") for prefix in settings.cors_exclude)
+        # As WSGI has paths: octets of UTF-8, read as Latin-1.
+        self.excluded_paths = tuple(path.rstrip("/").encode().decode("latin-1") for path in settings.cors_exclude)
         # Our own pages are where they are, whatever else is excluded, or nothing.
         self.pages = (*self.excluded_paths, *ServerHttp().cors_exclude)
         self._hsts = parts.hsts
@@ -150,8 +151,9 @@ class Policy:
         return self.excluded_by(path) is not None
 
     def excluded_by(self, path: str) -> str | None:
-        """The member of ``cors-exclude`` that a path lies at or below; None when there is none."""
-        return next((one for one in self.excluded_paths if is_below(path, (one,))), None)
+        """The member of ``cors-exclude`` that a path lies at or below; None when there is none. path: as WSGI has it."""
+        found = next((one for one in self.excluded_paths if is_below(path, (one,))), None)
+        return found and found.encode("latin-1").decode()
 
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
@@ -395,9 +397,9 @@ def _examine(settings: ServerHttp, surroundings: Surroundings, prefix: str) -> t
     note(
         "cors-exclude",
         [
-            (index, Mistake(path, "a path that begins with a slash, and is more than that"))
+            (index, Mistake(path, "a path that begins with a slash, and is more than that, without a query"))
             for index, path in enumerate(settings.cors_exclude)
-            if not path.startswith("/") or not path.strip("/")
+            if not path.startswith("/") or not path.strip("/") or "?" in path or "#" in path
         ],
     )
     hsts, mistakes = read_hsts(settings.hsts if isinstance(settings.hsts, bool) else dict(settings.hsts))

@@ -19,6 +19,7 @@ from flaskmail.gunicornproxy import UNKNOWN
 from flaskmail.policy import HttpPolicy
 from flaskmail.policy.adapter import KEEP
 from flaskmail.policy.counters import SIZE, Counters
+from flaskmail.policy.explaining import explain
 from flaskmail.testing import PASSWORD, basic, make_server
 
 Headers = list[tuple[str, str]]
@@ -270,6 +271,16 @@ class TestEveryResponse:
         answered = ask(app, "/login", preflight, "OPTIONS")
         assert not [name for name, _ in answered.headers if name.lower().startswith("access-control")]
         assert ask(app, "/loginx").all("Access-Control-Allow-Origin") == ["*"]
+
+    def test_excluded_paths_are_written_as_people_read_them(self) -> None:
+        app = applied({"permissive-cors": True, "cors-exclude": ["/öffnen/"]})
+        with app.test_client() as client:
+            answers = [client.get(path) for path in ("/%C3%B6ffnen", "/öffnen/x", "/öffnenx")]
+        assert ["Access-Control-Allow-Origin" in answer.headers for answer in answers] == [False, False, True]
+        told = explain(app.extensions["flaskmail.policy"].policy, environ_of({}, "/\xc3\xb6ffnen")).part("cors")
+        assert "/öffnen, which is in cors-exclude" in told.why[0]
+        with pytest.raises(ConfigError, match="without a query"):
+            HttpPolicy(bare_app(), {"cors-exclude": ["/login?a"]})
 
 
 class TestHttps:
