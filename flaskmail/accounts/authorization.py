@@ -48,6 +48,9 @@ class Access:
     def lacking(self, permission: str, *others: str) -> RequestError:
         """The refusal of what needs one of these permissions, none of which it has; it names the first."""
         refusal = lacking(permission)
+        if permission in WHOLE and self.principal.type == "apiKey" and self.principal.domain is not None:
+            # Its roles may have it, and still it would not help.
+            refusal.detail = f"{refusal.detail[:-1]}, which no API key of a domain has: it concerns the whole server."
         scope = next((scope_for(one) for one in (permission, *others) if one in self.withheld), None)
         if scope is not None:
             refusal.extra["scope"] = scope

@@ -150,8 +150,6 @@ def checked(draft: Draft) -> tuple[Draft, str | None]:
         given = getattr(draft, attribute)
         if field not in HAS[draft.type] and given not in (None, (), "", False):
             raise BadField(field, f"a principal of type {draft.type} has no such field")
-        if isinstance(given, tuple) and len(given) > MOST:
-            raise BadField(field, f"at most {MOST} items are possible")
     domain: str | None
     if draft.type in PLAIN:
         name = plain_name(draft.name)
@@ -187,6 +185,15 @@ def checked(draft: Draft) -> tuple[Draft, str | None]:
         ),
         domain,
     )
+
+
+def bounded(draft: Draft, before: Draft | None = None) -> None:
+    """Raises BadField for a field with more than ``MOST`` items, and more than there were before: a group may have become
+    larger one by one, from the side of its members."""
+    for field, attribute in FIELDS.items():
+        items, had = getattr(draft, attribute), before and getattr(before, attribute)
+        if isinstance(items, tuple) and len(items) > max(MOST, len(had or ())):
+            raise BadField(field, f"at most {MOST} items are possible")
 
 
 def applied(draft: Draft, changes: Iterable[Change]) -> Draft:

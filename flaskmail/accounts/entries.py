@@ -12,7 +12,7 @@ import apsw
 from flaskmail.accounts.authorization import Access, attainable_by
 from flaskmail.accounts.database import Database, Row
 from flaskmail.accounts.domains import now
-from flaskmail.accounts.drafts import PLAIN, Absent, BadField, Change, Draft, Further, Unfit, applied, checked
+from flaskmail.accounts.drafts import PLAIN, Absent, BadField, Change, Draft, Further, Unfit, applied, bounded, checked
 from flaskmail.accounts.faults import DirectoryError, InUse, NameTaken, UnknownName
 from flaskmail.accounts.names import ADMIN, account_name
 from flaskmail.accounts.permissions import OWN, ROLES
@@ -82,6 +82,7 @@ class Entries:
 
         id: of the new principal; password: a PHC string, "" for none. Raises BadField, NameTaken, Exceeds, or UnknownName for a
         domain."""
+        bounded(draft)
         draft, domain = checked(draft)
         if draft.name == ADMIN:
             raise BadField("name", "an address is wanted: name@domain")
@@ -150,6 +151,7 @@ class Entries:
             held = attainable_by(execute, id)
             holders = _holders(execute, id) if before.draft.type == "role" else {}
             draft, domain = checked(applied(before.draft, changes))
+            bounded(draft, before.draft)
             if before.principal.admin and draft.name != ADMIN:
                 raise Unfit("name", f"{ADMIN!r} keeps its name")
             if not access.reaches(domain):

@@ -257,6 +257,24 @@ def test_a_new_name_takes_the_place_of_the_old(directory: Directory, root: Acces
     assert directory.entries.find("new", root).id == role.id
 
 
+def test_a_group_that_grew_from_the_side_of_its_members_can_be_changed(
+    directory: Directory, root: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flaskmail.accounts.drafts.MOST", 2)
+    make(directory, root, "group", f"staff@{HERE}")
+    for number in range(4):
+        make(directory, root, "individual", f"x{number}@{HERE}")
+        if number < 3:
+            change(directory, root, f"x{number}@{HERE}", "addItem", "memberOf", f"staff@{HERE}")
+    found = change(directory, root, f"staff@{HERE}", "set", "description", "Everybody")
+    assert (len(found.draft.members), found.draft.description) == (3, "Everybody")
+    with pytest.raises(BadField, match="at most 2 items"):
+        change(directory, root, f"staff@{HERE}", "addItem", "members", f"x3@{HERE}")
+    assert len(change(directory, root, f"staff@{HERE}", "removeItem", "members", f"x0@{HERE}").draft.members) == 2
+    with pytest.raises(BadField, match="at most 2 items"):
+        make(directory, root, "group", f"more@{HERE}", members=(f"x0@{HERE}", f"x1@{HERE}", f"x2@{HERE}"))
+
+
 def test_groups_hold_no_circles(directory: Directory, root: Access) -> None:
     make(directory, root, "group", f"a@{HERE}")
     make(directory, root, "group", f"b@{HERE}", members=(f"a@{HERE}",))
@@ -445,6 +463,8 @@ def test_a_key_of_a_domain_stays_there(directory: Directory, root: Access) -> No
         "oauth-client-create",
     ):
         assert not key.may(permission)
+        assert "which no API key of a domain has" in key.lacking(permission).detail
+    assert key.lacking("individual-get").detail == "This needs the permission individual-get."
     for given in ({"roles": ("admin",)}, {"enabled_permissions": ("all-domains",)}):
         with pytest.raises(Exceeds):
             make(directory, key, "individual", f"x@{HERE}", **given)
