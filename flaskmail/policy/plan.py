@@ -22,6 +22,7 @@ from flaskmail.decisions.mistakes import Mistake, shown
 from flaskmail.decisions.rates import Limit
 from flaskmail.errors import ConfigError, Problem
 from flaskmail.expressions import Function
+from flaskmail.expressions.types import octets
 from flaskmail.hookvalues import Facts, RateDecision
 from flaskmail.plugins import Plugins, load_plugins
 from flaskmail.policy.hooks import Hooks, functions_of, networks_of
@@ -79,7 +80,7 @@ class Policy:
         self.warnings = list(parts.warnings)
         self.redirects = self._redirects()
         # As WSGI has paths: octets of UTF-8, read as Latin-1.
-        self.excluded_paths = tuple(path.rstrip("/").encode().decode("latin-1") for path in settings.cors_exclude)
+        self.excluded_paths = tuple(octets(path.rstrip("/")).decode("latin-1") for path in settings.cors_exclude)
         # Our own pages are where they are, whatever else is excluded, or nothing.
         self.pages = (*self.excluded_paths, *ServerHttp().cors_exclude)
         self._hsts = parts.hsts
@@ -153,7 +154,7 @@ class Policy:
     def excluded_by(self, path: str) -> str | None:
         """The member of ``cors-exclude`` that a path lies at or below; None when there is none. path: as WSGI has it."""
         found = next((one for one in self.excluded_paths if is_below(path, (one,))), None)
-        return found and found.encode("latin-1").decode()
+        return found and found.encode("latin-1").decode("utf-8", "replace")
 
     def preflight(self, origin: str) -> tuple[Header, ...]:
         """What a preflight of this origin is granted beside what every response has; empty for one that may not read."""
