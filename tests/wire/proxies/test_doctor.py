@@ -16,6 +16,7 @@ from ports import free_ports
 from proxies import NAME, RECIPES, SERVER_ARGUMENTS, bare, changed, nginx, with_recipe
 
 from flaskmail.config import load
+from flaskmail.doctor import asking
 from flaskmail.doctor.asking import read_target
 from flaskmail.doctor.examining import examine
 from flaskmail.doctor.findings import RECIPES as LINES
@@ -29,6 +30,8 @@ KINDS = ["nginx", "caddy", "haproxy"]
 @pytest.fixture(autouse=True)
 def believed(certificates, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    # None of these servers is slow, but the machine may be.
+    monkeypatch.setattr(asking, "PATIENCE", 60.0)
 
 
 def diagnosis(server: LiveServer, port: int, url: str = f"https://{NAME}") -> dict[str, Finding]:
