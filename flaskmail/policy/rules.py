@@ -36,7 +36,7 @@ def local_port(environ: Environ, client: Client) -> int:
     if client.forwarded or client.told or client.host is not None:
         return PORTS[client.scheme]
     port = str(environ.get("SERVER_PORT") or "")
-    if is_unix(environ) or not port.isdigit() or not 0 < int(port) < 65536:
+    if is_unix(environ) or not port.isdecimal() or not 0 < int(port) < 65536:
         return PORTS[client.scheme]
     return int(port)
 
@@ -48,7 +48,7 @@ def is_unix(environ: Environ) -> bool:
 
 def _remote_port(environ: Environ, client: Client) -> int:
     port = str(environ.get("REMOTE_PORT") or "")
-    return 0 if client.forwarded or not port.isdigit() else int(port)
+    return 0 if client.forwarded or not port.isdecimal() else int(port)
 
 
 def _url(environ: Environ, client: Client) -> str:

@@ -110,6 +110,14 @@ class TestSettings:
             HttpPolicy(bare_app(), {}, lookup={"default": {"hostname": hostname}})
         assert [problem.key for problem in caught.value.problems] == ["lookup.default.hostname"]
 
+    @pytest.mark.parametrize("port", ["", "x", "²", "99999"])
+    def test_a_server_that_says_no_port_is_none_to_speak_of(self, port: str) -> None:
+        app = applied({"allowed-endpoint": "if_then(remote_port > 0, 403, 200)"})
+        app.add_url_rule("/where", view_func=lambda: request.environ["flaskmail.policy"].base_url(request.environ))
+        remote = {"REMOTE_PORT": port} if port != "99999" else {}
+        answered = Answered(app, environ_of({}, "/where") | {"SERVER_PORT": port} | remote)
+        assert (answered.status, answered.body) == (200, b"http://localhost")
+
     def test_settings_may_come_later(self) -> None:
         policy, app = HttpPolicy(), bare_app()
         policy.init_app(app, {"headers": ["X-A: b"]})
