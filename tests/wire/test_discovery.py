@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ mode = "testing"
 mx = ["mx.example.org"]
 [discovery.security-txt]
 contact = ["mailto:security@example.org"]
+# As it comes it changes at midnight.
+expires = "{datetime.now(UTC) + timedelta(days=100):%Y-%m-%dT00:00:00Z}"
 """
 DOCUMENTS = {
     "/.well-known/oauth-authorization-server": "application/json",
