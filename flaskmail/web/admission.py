@@ -103,14 +103,10 @@ def check_host(environ: Environ) -> None:
 
 
 def who(server: Server, environ: Environ) -> Principal:
-    """The principal of a request. Raises RequestError 400, 401, 429 or 503."""
-    policy: HttpPolicy | None = environ.get(POLICY)
-    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
-    authorization = environ.get("HTTP_AUTHORIZATION")
-    if not sockets.takes_passwords(environ) and Credentials(authorization).scheme == "basic":
-        raise RequestError(401, "Passwords are not accepted here. Use a token (Bearer).")
-    principal = server.authenticate(authorization, address, lambda: request_of(environ))
+    """The principal of a request, which counts as one of his. Raises RequestError 400, 401, 429 or 503."""
+    principal = _authenticated(server, environ)
     environ[accesslog.ACCOUNT] = principal.name
+    policy: HttpPolicy | None = environ.get(POLICY)
     if policy is not None:
         policy.spend_account(environ, principal)
     return principal
@@ -120,7 +116,18 @@ def who_still(server: Server, environ: Environ, principal: Principal) -> Princip
     """The same principal, now that the body is there; asked anew when that took a while: what ended the credential meanwhile
     counts. Raises as ``who``."""
     began = environ.get(accesslog.STARTED)
-    return principal if began is None or time.perf_counter() - began < SLOW else who(server, environ)
+    if began is None or time.perf_counter() - began < SLOW:
+        return principal
+    return _authenticated(server, environ)
+
+
+def _authenticated(server: Server, environ: Environ) -> Principal:
+    policy: HttpPolicy | None = environ.get(POLICY)
+    address = environ.get("REMOTE_ADDR") or "" if policy is None else policy.limited_address(environ)
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    if not sockets.takes_passwords(environ) and Credentials(authorization).scheme == "basic":
+        raise RequestError(401, "Passwords are not accepted here. Use a token (Bearer).")
+    return server.authenticate(authorization, address, lambda: request_of(environ))
 
 
 def spend_unproven(environ: Environ) -> None:
