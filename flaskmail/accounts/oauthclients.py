@@ -119,27 +119,22 @@ class OAuthClients:
         return made, secret
 
     def update(self, client: Client) -> tuple[Client, str | None]:
-        """Replaces what is registered of a client. A public one that becomes confidential gets a secret, as the second value; one
-        that becomes public loses it. Raises UnknownName."""
-        before = self.get(client.id)
-        secret = new_secret() if client.confidential and not before.confidential else None
-        with self._database.write() as execute:
-            execute(
-                "UPDATE oauth_client SET name=?, metadata=? WHERE id=?", (client.name, _metadata(client), client.id)
-            )
-            if secret is not None or not client.confidential:
-                hashed = None if secret is None else digest(secret)
-                execute("UPDATE oauth_client SET secret=? WHERE id=?", (hashed, client.id))
-        return self.get(client.id), secret
+        """Replaces what is registered of a client; as ``change`` otherwise."""
+        return self.change(client.id, lambda before: client)
 
-    def renew_secret(self, id: str) -> str | None:
-        """A new secret in place of the old, which ends at once; None for a public client. Raises UnknownName."""
-        if not self.get(id).confidential:
-            return None
-        secret = new_secret()
+    def change(self, id: str, make: Callable[[Client], Client], *, renew: bool = False) -> tuple[Client, str | None]:
+        """Puts what ``make`` makes of a client in its place; nobody else changes it meanwhile, and nothing is changed when that
+        raises. A public one that becomes confidential gets a secret, as the second value, and so does any confidential one with
+        ``renew``, in place of the old, which ends at once; one that becomes public loses it. Raises UnknownName."""
         with self._database.write() as execute:
-            execute("UPDATE oauth_client SET secret=? WHERE id=?", (digest(secret), id))
-        return secret
+            before = self.get(id)
+            after = make(before)
+            secret = new_secret() if after.confidential and (renew or not before.confidential) else None
+            execute("UPDATE oauth_client SET name=?, metadata=? WHERE id=?", (after.name, _metadata(after), id))
+            if secret is not None or not after.confidential:
+                hashed = None if secret is None else digest(secret)
+                execute("UPDATE oauth_client SET secret=? WHERE id=?", (hashed, id))
+            return self.get(id), secret
 
     def delete(self, id: str) -> Client:
         """Removes a client with all that users allowed it, at once. Raises UnknownName."""

@@ -281,19 +281,19 @@ def update(call: Call, id: str, body: ChangedClient) -> MadeClient:
 
     A public client that becomes confidential gets a secret; one that becomes public loses it."""
     _everywhere(call)
-    registered = call.server.directory.oauth_clients
-    before = registered.get(id)
     changes: dict[str, Any] = {
         name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
         for name in ChangedClient.__struct_fields__
         if name != "renew_secret" and not isinstance(value := getattr(body, name), UnsetType)
     }
-    wanted = _checked(call, dataclasses.replace(before, **changes))
-    if body.renew_secret and not wanted.confidential:
-        raise conflict("A public client has no secret to renew.")
-    after, secret = registered.update(wanted)
-    if body.renew_secret and secret is None:
-        secret = registered.renew_secret(id)
+
+    def changed(before: Client) -> Client:
+        wanted = _checked(call, dataclasses.replace(before, **changes))
+        if body.renew_secret and not wanted.confidential:
+            raise conflict("A public client has no secret to renew.")
+        return wanted
+
+    after, secret = call.server.directory.oauth_clients.change(id, changed, renew=body.renew_secret)
     return MadeClient(_info(after), secret)
 
 

@@ -485,7 +485,7 @@ def test_a_secret_is_told_once_and_can_be_renewed(timed):
 
     assert attempt(secret) == "web"
     assert attempt(secret + "x") == attempt("") == "invalid_client"
-    renewed = clients.renew_secret("web")
+    _, renewed = clients.change("web", lambda client: client, renew=True)
     assert renewed is not None
     assert (attempt(secret), attempt(renewed)) == ("invalid_client", "web")
     public, _ = clients.update(replace(made, auth_method="none"))
@@ -494,6 +494,24 @@ def test_a_secret_is_told_once_and_can_be_renewed(timed):
     _, again = clients.update(replace(made, auth_method="client_secret_basic"))
     assert again is not None
     assert attempt(again) == "web"
+
+
+def test_changes_of_a_client_that_come_at_once_all_count(timed):
+    timed.oauth_clients.add(Client("web", "Web", (URI,)))
+    start = threading.Barrier(8)
+
+    def add(number: int) -> None:
+        start.wait()
+        timed.oauth_clients.change(
+            "web", lambda client: replace(client, redirect_uris=(*client.redirect_uris, f"{URI}/{number}"))
+        )
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {*timed.oauth_clients.get("web").redirect_uris} == {URI, *(f"{URI}/{number}" for number in range(8))}
 
 
 def test_what_was_stored_comes_back(timed, clock):
