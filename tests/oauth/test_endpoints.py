@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -257,7 +258,9 @@ def test_userinfo_is_for_access_tokens_with_openid(app, ann):
 
 
 # ---- devices
-def test_a_device_is_let_in(app, ann, made):
+def test_a_device_is_let_in(app, ann, made, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(made.server.directory.oauth_devices, "_clock", lambda: now)
     reply = app.post(paths.DEVICE, scope=f"openid {MAIL}")
     assert is_secret(reply)
     said = reply.json()
