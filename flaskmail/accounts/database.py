@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ Row = tuple[Any, ...]
 OLDEST_SQLITE = (3, 53, 1)
 """Before 3.51.3 a WAL database that several processes write can be damaged; the rest is the stores' need."""
 
+_PAUSE = 0.005
 
 MAY_GO = "stop the server and remove the file: nothing is lost that matters for long"
 """Advice about a damaged file that may be lost."""
@@ -66,7 +68,7 @@ class Database:
             raise self._failed(error, "cannot open ") from error
         try:
             connection.set_busy_timeout(int(self._wait * 1000))
-            connection.execute("PRAGMA journal_mode=WAL")
+            self._log_ahead(connection)
             connection.execute("PRAGMA synchronous=" + self._synchronous)
             connection.execute("PRAGMA mmap_size=0")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -81,6 +83,18 @@ class Database:
             raise
         self._connection, self._pid = connection, os.getpid()
         return connection
+
+    def _log_ahead(self, connection: apsw.Connection) -> None:
+        """Turns the write-ahead log on. SQLite does not wait by itself where several do so with a new file at once."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except apsw.BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE)
 
     def _failed(self, error: apsw.Error, what: str = "") -> StoreError:
         more = ""
