@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -210,6 +211,10 @@ def _tags(header: str | None) -> tuple[str, ...] | None:
     return tuple(re.findall(_TAG, text)) if _TAGS.fullmatch(text) else ()
 
 
+SWITCHES = MappingProxyType({"": True, "true": True, "True": True, "false": False, "False": False})
+"""What a query may say of a switch. Those of the old API are written without a value, as ?dry-run; Python writes True."""
+
+
 def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
     """The query as its Struct. Raises RequestError 400 that names the parameter."""
     fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
@@ -223,9 +228,10 @@ def read_query(kind: type[Any], pairs: Sequence[tuple[str, str]]) -> Any:
             given[name] = [part for part in text.split(",") if part]
             if not all(text.split(",")) and one.name not in _plain(kind):
                 raise invalid(name, "names are wanted, separated by commas, none of them empty", repr(text[:80]))
-        elif one is not None and hints[one.name] is bool and text == "":
-            # A switch of the old API is written without a value: ?dry-run
-            given[name] = True
+        elif one is not None and hints[one.name] is bool:
+            if text not in SWITCHES:
+                raise invalid(name, "true or false is wanted", repr(text[:80]))
+            given[name] = SWITCHES[text]
         else:
             given[name] = text
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from flaskmail.management.dispatch import MAX_BODY, Api
+from flaskmail.management.dispatch import MAX_BODY, SWITCHES, Api
 from flaskmail.management.operation import Octets, Operation, Query
 
 _REF = "#/components/schemas/{name}"
@@ -269,9 +269,9 @@ def _in_query(kind: type[Query] | None) -> Iterator[dict[str, Any]]:
         each = _given(each)
         described = {"description": each.pop("description")} if "description" in each else {}
         if each.get("type") == "boolean":
-            # A switch of the old API is written without a value.
+            texts = [text for text in SWITCHES if text not in ("true", "false")]
             each = {
-                "anyOf": [{"type": "boolean"}, {"type": "string", "const": ""}],
+                "anyOf": [{"type": "boolean"}, {"type": "string", "enum": texts}],
                 **{key: one for key, one in each.items() if key == "default"},
             }
         listed = {"style": "form", "explode": False} if each.get("type") == "array" else {}

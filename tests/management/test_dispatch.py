@@ -127,6 +127,7 @@ def test_a_page(made: MadeServer) -> None:
         ([("pag", "1")], "pag"),
         ([("page", "1"), ("page", "2")], "page"),
         ([("dry-run", "perhaps")], "dry-run"),
+        ([("dry-run", "0")], "dry-run"),
     ],
 )
 def test_queries_that_are_wrong(query: list[tuple[str, str]], member: str) -> None:
@@ -140,6 +141,7 @@ def test_queries_that_are_right() -> None:
     found = read_query(Wanted, [("types", "a,b,,c"), ("dry-run", "")])
     assert (found.types, found.dry_run) == (("a", "b", "c"), True)
     assert read_query(Wanted, [("dry-run", "false")]).dry_run is False
+    assert read_query(Wanted, [("dry-run", str(True))]).dry_run is True
 
 
 def test_an_unknown_parameter_names_the_nearest() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -135,7 +136,8 @@ def made_up(live: LiveServer, report: Path, *more: str) -> None:
         *("--continue-on-failure", "--output-truncate", "true", "--request-timeout", "120"),
         *("--report", "ndjson", "--report-ndjson-path", str(report), *more),
     ]
-    done = subprocess.run(command, cwd=report.parent, capture_output=True, text=True, timeout=3600)
+    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    done = subprocess.run(command, cwd=report.parent, env=environment, capture_output=True, text=True, timeout=3600)
     lines = [line[:500] for line in done.stdout.splitlines() if line.strip()]
     assert done.returncode == 0, "\n".join(lines[-300:]) + done.stderr[-2000:]
 
