@@ -20,6 +20,15 @@ def stop_the_clock(monkeypatch: pytest.MonkeyPatch, directory: Directory) -> Non
     monkeypatch.setattr(directory._throttle, "_clock", lambda: now)
 
 
+def enrol(directory: Directory, name: str) -> None:
+    """Gives an account a second factor, whose codes of now are not used up by setting it up."""
+    principal = directory.principals.get(name)
+    directory.second_factors.enrol(principal)
+    assert directory.second_factors.enrolment(principal, "here") is not None
+    with directory._database.write() as execute:
+        execute("UPDATE totp SET since=1 WHERE principal=?", (principal.id,))
+
+
 def most(began: float, room: int = 11, every: float = 6) -> int:
     """Tries that may have been looked at since that moment (``time.monotonic``). room: how many at once; every: seconds in which
     one more becomes free."""

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,6 +61,18 @@ def kill_one(live: LiveServer, chance: random.Random) -> None:
                 os.kill(worker, signal.SIGKILL)
                 return
         time.sleep(0.01)
+
+
+def kill_amid(live: LiveServer, answers: Callable[[], int], chance: random.Random, pause: tuple[float, float]) -> None:
+    """SIGKILL for one of the workers once more was answered, after a pause of so many seconds, from and to. answers: how many
+    there were so far."""
+    # A worker that nobody has asked yet takes no request along; new ones need a while to begin.
+    before, deadline = answers(), time.monotonic() + 120
+    while answers() == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(chance.uniform(*pause))
+    kill_one(live, chance)
 
 
 def _stand_still(worker: int) -> None:

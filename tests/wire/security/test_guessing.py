@@ -14,7 +14,7 @@ from secrets import randbelow, token_hex
 from urllib.parse import urlencode
 
 import pytest
-from guessing import Guesses, most
+from guessing import Guesses, enrol, most
 from workers import each_worker
 
 from flaskmail.accounts.directory import Directory
@@ -62,11 +62,7 @@ def live(folder: Path) -> Iterator[LiveServer]:
             done = server.cli("account", "create", name, "--password-stdin", input=PASSWORD + "\n")
             assert done.returncode == 0, done
         directory = Directory(folder / "data")
-        ann = directory.principals.get(ANN)
-        directory.second_factors.enrol(ann)
-        assert directory.second_factors.enrolment(ann, "here") is not None
-        with directory._database.write() as execute:
-            execute("UPDATE totp SET since=1 WHERE principal=?", (ann.id,))
+        enrol(directory, ANN)
         directory.close()
         yield server
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 import pytest
+from guessing import enrol
 from visiting import forms
 
 from flaskmail.accounts.directory import Directory
@@ -32,11 +33,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
             done = server.cli("account", "create", name, "--password-stdin", input=PASSWORD + "\n")
             assert done.returncode == 0, done
         directory = Directory(folder / "data")
-        careful = directory.principals.get(CAREFUL)
-        directory.second_factors.enrol(careful)
-        assert directory.second_factors.enrolment(careful, "here") is not None
+        enrol(directory, CAREFUL)
         with directory._database.write() as execute:
-            execute("UPDATE totp SET since=1 WHERE principal=?", (careful.id,))
             execute("UPDATE principal SET password='' WHERE name=?", (EMPTY,))
         directory.principals.set_disabled(OUT, True)
         directory.close()
